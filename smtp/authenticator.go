@@ -1,0 +1,19 @@
+package smtp
+
+import (
+	"context"
+	"net/netip"
+)
+
+// An Authenticator checks passwords. It uses built-in and standard types only, so that one value serves smtp, pop3 and
+// imap. authzid is the identity to act as, empty for the user's own. The identity that comes back is the canonical
+// name. An error with a method Temporary() bool that returns true is answered with 454 4.7.0; any other with 535 5.7.8 and a fixed text.
+type Authenticator interface {
+	VerifyPassword(ctx context.Context, remote netip.Addr, authzid, username, password string) (identity string, err error)
+}
+
+// SCRAMKeys looks up what SCRAM needs to know of a user (RFC 5802 s3). hash is "SHA-1" or "SHA-256". An unknown user is an error; the server goes on with made-up
+// keys, so that peers cannot tell.
+type SCRAMKeys interface {
+	SCRAMKeys(ctx context.Context, remote netip.Addr, authzid, username, hash string) (identity string, salt []byte, iterations int, storedKey, serverKey []byte, err error)
+}
