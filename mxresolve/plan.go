@@ -1,0 +1,88 @@
+package mxresolve
+
+import (
+	"net/netip"
+	"time"
+)
+
+// A Plan says where mail for a domain is to be delivered. It is the caller's own, but the slices inside Hosts and
+// Skipped are shared with the cache: read them only.
+type Plan struct {
+	Domain    string // as asked
+	ASCII     string // the domain in lower-case A-labels; empty for an address literal
+	Canonical string // the name whose MX or address records count, after CNAMEs (RFC 5321 s5.1); the envelope keeps Domain
+
+	// Hosts is in the order to try: by preference, shuffled anew on each call among equals (RFC 5321 s5.1). It is never empty.
+	Hosts   []Host
+	Skipped []SkippedHost // the other MX records, and why
+
+	Literal  bool       // the domain is an address literal: no DNS was asked
+	Implicit bool       // no MX records exist: the domain itself is its host
+	Secure   bool       // the MX answer, or the proof that there is none, was validated by DNSSEC
+	Policy   *STSPolicy // the MTA-STS policy of the domain, where one applies
+	Expires  time.Time  // when the first of the answers that this rests on ends; zero for an address literal
+}
+
+// A Host is one mail exchanger.
+type Host struct {
+	Name       string // as the MX record names it, lower case, without final dot; the address itself for an address literal
+	Canonical  string // after CNAMEs, which MX targets should not have (RFC 2181 s10.3) but do
+	Preference uint16
+	Addrs      []netip.Addr // in the order to try: as answered, IPv6 and IPv4 in turn
+	Secure     bool         // the addresses were validated by DNSSEC
+	Partial    error        // why one address family is missing, where its lookup failed; Addrs has the other
+	TLS        TLSRequirement
+}
+
+// A SkippedHost is an MX record that is not used.
+type SkippedHost struct {
+	Name       string
+	Preference uint16
+	Reason     SkipReason
+	Addrs      []netip.Addr // the addresses that were refused, for SkipSelf and SkipForbidden
+	Err        error        // the failed lookup, for SkipLookupFailed and SkipNoAddress
+}
+
+// SkipReason says why an MX record is not used.
+type SkipReason int
+
+const (
+	SkipNoAddress    SkipReason = iota + 1 // the host does not exist or has no address
+	SkipLookupFailed                       // its addresses could not be looked up now
+	SkipNullTarget                         // "." beside other records (RFC 7505 s3)
+	SkipIPTarget                           // an IP address where a name must stand (RFC 5321 s5.1)
+	SkipInvalidName                        // not a host name: one label, or too long
+	SkipSelf                               // this host itself
+	SkipAfterSelf                          // preference not better than this host's (RFC 5321 s5.1)
+	SkipForbidden                          // all its addresses are loopback, multicast and the like
+	SkipLimit                              // more hosts than Limits.MaxHosts
+	SkipPolicy                             // not in the domain's MTA-STS policy
+)
+
+var skipTexts = [...]string{
+	SkipNoAddress:    "has no address",
+	SkipLookupFailed: "address lookup failed",
+	SkipNullTarget:   "null target beside other MX records",
+	SkipIPTarget:     "target is an IP address, not a host name",
+	SkipInvalidName:  "target is not a usable host name",
+	SkipSelf:         "is this host itself",
+	SkipAfterSelf:    "preference is not better than this host's own",
+	SkipForbidden:    "addresses must not be connected to",
+	SkipLimit:        "beyond the limit of hosts",
+	SkipPolicy:       "not allowed by the MTA-STS policy",
+}
+
+func (r SkipReason) String() string {
+	if r <= 0 || int(r) >= len(skipTexts) {
+		return "used"
+	}
+	return skipTexts[r]
+}
+
+// STSPolicy is an MTA-STS policy (RFC 8461 s3.2).
+type STSPolicy struct {
+	ID      string
+	Mode    string // "enforce", "testing" or "none"
+	MX      []string
+	Expires time.Time
+}
