@@ -1,0 +1,108 @@
+package mime
+
+import (
+	"encoding/base64"
+	"io"
+)
+
+// Encoded lines are 76 characters, which carry 57 octets (RFC 2045 s6.8).
+const (
+	base64LineIn  = 57
+	base64LineOut = 76 + 2 // with CRLF
+)
+
+// base64Size is how many octets n octets take in base64 with CRLF line ends.
+func base64Size(n int64) int64 {
+	chars := (n + 2) / 3 * 4
+	return chars + (chars+75)/76*2
+}
+
+// base64Pairs maps 12 bits to their two characters, so that three octets cost two table reads.
+var base64Pairs = func() (t [4096][2]byte) {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	for i := range t {
+		t[i] = [2]byte{alphabet[i>>6], alphabet[i&63]}
+	}
+	return t
+}()
+
+// encodeBase64Lines writes src to dst as whole lines, the last of which may be short, and returns how much it wrote.
+// Only the last call for a message may have a src that is not a multiple of base64LineIn.
+func encodeBase64Lines(dst, src []byte) int {
+	n := 0
+	for len(src) >= base64LineIn {
+		in, out := src[:base64LineIn], dst[n:n+base64LineOut]
+		for i, o := 0, 0; i < base64LineIn; i, o = i+3, o+4 {
+			g, d := in[i:i+3:i+3], out[o:o+4:o+4]
+			v := uint(g[0])<<16 | uint(g[1])<<8 | uint(g[2])
+			hi, lo := &base64Pairs[v>>12&4095], &base64Pairs[v&4095]
+			d[0], d[1], d[2], d[3] = hi[0], hi[1], lo[0], lo[1]
+		}
+		out[76], out[77] = '\r', '\n'
+		n += base64LineOut
+		src = src[base64LineIn:]
+	}
+	if len(src) > 0 {
+		base64.StdEncoding.Encode(dst[n:], src)
+		n += base64.StdEncoding.EncodedLen(len(src))
+		dst[n], dst[n+1] = '\r', '\n'
+		n += 2
+	}
+	return n
+}
+
+const base64Block = 512 // lines encoded at a time
+
+// base64Reader gives what r reads, in base64 lines.
+type base64Reader struct {
+	r       io.Reader
+	err     error
+	raw     []byte // base64Block lines of input
+	encoded []byte // what a short Read left over
+	buf     []byte // backs encoded
+}
+
+func newBase64Reader(r io.Reader) *base64Reader {
+	return &base64Reader{r: r, raw: make([]byte, base64Block*base64LineIn)}
+}
+
+// fill reads up to lines lines of input and encodes them into dst, which has room for them.
+func (b *base64Reader) fill(dst []byte, lines int) int {
+	if b.err != nil {
+		return 0
+	}
+	raw := b.raw[:lines*base64LineIn]
+	n, err := io.ReadFull(b.r, raw)
+	if err == io.ErrUnexpectedEOF {
+		err = io.EOF
+	}
+	b.err = err
+	if err != nil && err != io.EOF {
+		n -= n % base64LineIn // no padding in the middle of what the caller may take for whole
+	}
+	return encodeBase64Lines(dst, raw[:n])
+}
+
+func (b *base64Reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if len(b.encoded) == 0 {
+		if lines := min(len(p)/base64LineOut, base64Block); lines > 0 {
+			if n := b.fill(p, lines); n > 0 {
+				return n, nil
+			}
+			return 0, b.err
+		}
+		if b.buf == nil {
+			b.buf = make([]byte, 8*base64LineOut)
+		}
+		b.encoded = b.buf[:b.fill(b.buf, 8)]
+		if len(b.encoded) == 0 {
+			return 0, b.err
+		}
+	}
+	n := copy(p, b.encoded)
+	b.encoded = b.encoded[n:]
+	return n, nil
+}
