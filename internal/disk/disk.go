@@ -1,6 +1,6 @@
 // Package disk is the thin layer of files under everything here that must survive a crash: one flat directory whose files are written at the end, made durable by Sync, and whose entries are
-// made durable by SyncDir. [Dir] is the real thing; [Crash] is one in memory that forgets, or tears, whatever was not synced, as a power cut does where
-// killing a process cannot show it (the page cache survives a process).
+// made durable by SyncDir. [Dir] is the real thing; [Memory] is one in memory: for what need not last, and for tests, since it can
+// forget or tear whatever was not synced, as a power cut does where killing a process cannot show it (the page cache survives a process).
 package disk
 
 import (

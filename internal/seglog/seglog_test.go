@@ -79,7 +79,7 @@ func TestAppendReadReplay(t *testing.T) {
 
 func TestGroupCommit(t *testing.T) {
 	t.Parallel()
-	var fs disk.Crash
+	var fs disk.Memory
 	gate := make(chan struct{})
 	var entered atomic.Bool
 	first := make(chan struct{})
@@ -116,7 +116,7 @@ func TestCrash(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		fs := &disk.Crash{}
+		fs := &disk.Memory{}
 		next := uint64(0)
 		durable := map[uint64]bool{} // what was acknowledged or stands before what was, and what survived an earlier cut
 		for range 1 + r.IntN(4) {
@@ -199,7 +199,7 @@ func TestDamageLosesOnlyWhatItHit(t *testing.T) {
 
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
-	var fs disk.Crash
+	var fs disk.Memory
 	l, _, _ := open(t, &fs, Options{})
 	_, err := l.Append(1, []byte("one"))
 	require.NoError(t, err)
@@ -223,7 +223,7 @@ func TestFullDisk(t *testing.T) {
 
 func TestFailedFlushIsFinal(t *testing.T) {
 	t.Parallel()
-	var fs disk.Crash
+	var fs disk.Memory
 	l, _, _ := open(t, &fs, Options{})
 	fs.Fail(func(op, _ string) error {
 		if op == "sync" {

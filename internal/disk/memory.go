@@ -9,45 +9,45 @@ import (
 	"sync"
 )
 
-// Crash is an [FS] in memory that knows what is durable. [Crash.Cut] gives what a disk may hold after the power failed: all that was
+// Memory is an [FS] in memory that knows what is durable. [Memory.Cut] gives what a disk may hold after the power failed: all that was
 // synced, and of the rest any part, down to single sectors. The zero value is an empty disk. It is safe for concurrent use.
-type Crash struct {
+type Memory struct {
 	mu      sync.Mutex
-	files   map[string]*crashFile // as the running program sees them
-	durable map[string]*crashFile // directory entries as of the last SyncDir
+	files   map[string]*memoryFile // as the running program sees them
+	durable map[string]*memoryFile // directory entries as of the last SyncDir
 	syncs   int
 	fail    func(op, name string) error
 }
 
-type crashFile struct {
+type memoryFile struct {
 	data   []byte
-	synced []byte // as of the last Sync
+	synced []byte // as of the last Sync; it shares its array with data, where octets are never written twice
 }
 
 const sector = 512
 
 // Fail makes operations ("create", "write", "sync", "syncdir", "remove", "truncate") fail where f gives an error.
-func (c *Crash) Fail(f func(op, name string) error) {
+func (c *Memory) Fail(f func(op, name string) error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.fail = f
 }
 
 // Syncs is how many flushes, of files and of the directory, there have been.
-func (c *Crash) Syncs() int {
+func (c *Memory) Syncs() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.syncs
 }
 
 // Cut gives a new disk with what this one may hold if the power fails now. It may be called while the program runs on.
-func (c *Crash) Cut(r *rand.Rand) *Crash {
+func (c *Memory) Cut(r *rand.Rand) *Memory {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	after := &Crash{files: map[string]*crashFile{}, durable: map[string]*crashFile{}}
+	after := &Memory{files: map[string]*memoryFile{}, durable: map[string]*memoryFile{}}
 	keep := maps.Clone(c.durable)
 	if keep == nil {
-		keep = map[string]*crashFile{}
+		keep = map[string]*memoryFile{}
 	}
 	for name, f := range c.files { // a creation that was not synced may be there or not
 		if keep[name] != f && r.IntN(2) == 0 {
@@ -61,7 +61,7 @@ func (c *Crash) Cut(r *rand.Rand) *Crash {
 	}
 	for name, f := range keep {
 		data := f.tear(r)
-		g := &crashFile{data: data, synced: slices.Clone(data)}
+		g := &memoryFile{data: data, synced: slices.Clone(data)}
 		after.files[name], after.durable[name] = g, g
 	}
 	return after
@@ -69,7 +69,7 @@ func (c *Crash) Cut(r *rand.Rand) *Crash {
 
 // tear gives the durable bytes of a file and any part of the others: a length between the two, and for each sector that
 // changed the new content, the old one, or noise.
-func (f *crashFile) tear(r *rand.Rand) []byte {
+func (f *memoryFile) tear(r *rand.Rand) []byte {
 	size := len(f.synced)
 	if grown := len(f.data) - size; grown > 0 {
 		size += r.IntN(grown + 1)
@@ -97,7 +97,7 @@ func (f *crashFile) tear(r *rand.Rand) []byte {
 	return out
 }
 
-func (c *Crash) check(op, name string) error {
+func (c *Memory) check(op, name string) error {
 	if c.fail == nil {
 		return nil
 	}
@@ -108,7 +108,7 @@ func (c *Crash) check(op, name string) error {
 }
 
 // Create implements [FS].
-func (c *Crash) Create(name string) (File, error) {
+func (c *Memory) Create(name string) (File, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.check("create", name); err != nil {
@@ -118,26 +118,26 @@ func (c *Crash) Create(name string) (File, error) {
 		return nil, &fs.PathError{Op: "create", Path: name, Err: fs.ErrExist}
 	}
 	if c.files == nil {
-		c.files = map[string]*crashFile{}
+		c.files = map[string]*memoryFile{}
 	}
-	f := &crashFile{}
+	f := &memoryFile{}
 	c.files[name] = f
-	return &crashHandle{disk: c, name: name, file: f}, nil
+	return &memoryHandle{disk: c, name: name, file: f}, nil
 }
 
 // Open implements [FS].
-func (c *Crash) Open(name string) (File, error) {
+func (c *Memory) Open(name string) (File, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f := c.files[name]
 	if f == nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
-	return &crashHandle{disk: c, name: name, file: f}, nil
+	return &memoryHandle{disk: c, name: name, file: f}, nil
 }
 
 // Remove implements [FS].
-func (c *Crash) Remove(name string) error {
+func (c *Memory) Remove(name string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.check("remove", name); err != nil {
@@ -151,14 +151,14 @@ func (c *Crash) Remove(name string) error {
 }
 
 // Names implements [FS].
-func (c *Crash) Names() ([]string, error) {
+func (c *Memory) Names() ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Sorted(maps.Keys(c.files)), nil
 }
 
 // SyncDir implements [FS].
-func (c *Crash) SyncDir() error {
+func (c *Memory) SyncDir() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err := c.check("syncdir", "."); err != nil {
@@ -169,13 +169,13 @@ func (c *Crash) SyncDir() error {
 	return nil
 }
 
-type crashHandle struct {
-	disk *Crash
+type memoryHandle struct {
+	disk *Memory
 	name string
-	file *crashFile
+	file *memoryFile
 }
 
-func (h *crashHandle) ReadAt(p []byte, off int64) (int, error) {
+func (h *memoryHandle) ReadAt(p []byte, off int64) (int, error) {
 	h.disk.mu.Lock()
 	defer h.disk.mu.Unlock()
 	if off >= int64(len(h.file.data)) {
@@ -189,7 +189,7 @@ func (h *crashHandle) ReadAt(p []byte, off int64) (int, error) {
 }
 
 // Write appends; one that fails leaves half of its bytes behind, as a full disk does.
-func (h *crashHandle) Write(p []byte) (int, error) {
+func (h *memoryHandle) Write(p []byte) (int, error) {
 	h.disk.mu.Lock()
 	defer h.disk.mu.Unlock()
 	if err := h.disk.check("write", h.name); err != nil {
@@ -200,31 +200,32 @@ func (h *crashHandle) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (h *crashHandle) Size() (int64, error) {
+func (h *memoryHandle) Size() (int64, error) {
 	h.disk.mu.Lock()
 	defer h.disk.mu.Unlock()
 	return int64(len(h.file.data)), nil
 }
 
-func (h *crashHandle) Truncate(size int64) error {
+func (h *memoryHandle) Truncate(size int64) error {
 	h.disk.mu.Lock()
 	defer h.disk.mu.Unlock()
 	if err := h.disk.check("truncate", h.name); err != nil {
 		return err
 	}
-	h.file.data = h.file.data[:min(size, int64(len(h.file.data)))]
+	size = min(size, int64(len(h.file.data)))
+	h.file.data = h.file.data[:size:size] // what is appended next goes to a new array
 	return nil
 }
 
-func (h *crashHandle) Sync() error {
+func (h *memoryHandle) Sync() error {
 	h.disk.mu.Lock()
 	defer h.disk.mu.Unlock()
 	if err := h.disk.check("sync", h.name); err != nil {
 		return err
 	}
 	h.disk.syncs++
-	h.file.synced = slices.Clone(h.file.data)
+	h.file.synced = h.file.data[:len(h.file.data):len(h.file.data)]
 	return nil
 }
 
-func (h *crashHandle) Close() error { return nil }
+func (h *memoryHandle) Close() error { return nil }
