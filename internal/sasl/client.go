@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-
-	"github.com/xdg-go/scram"
 )
 
 // Client is the client's side of one exchange.
@@ -180,94 +178,6 @@ func (c *cramClient) Next(challenge []byte) ([]byte, error) {
 func (c *cramClient) Finish() error {
 	if !c.answered {
 		return errors.New("sasl: success before the exchange")
-	}
-	return nil
-}
-
-type scramClient struct {
-	name      string
-	client    *scram.Client
-	binding   *scram.ChannelBinding
-	advertise bool
-	conv      *scram.ClientConversation
-}
-
-func newSCRAMClient(mechanism string, c Credentials, ch Channel) (Client, error) {
-	var prepared [3]string
-	for i, s := range []string{c.Username, c.Password, c.Authzid} {
-		p, err := Prepare(s)
-		if err != nil {
-			return nil, err
-		}
-		prepared[i] = p
-	}
-	s := &scramClient{name: mechanism}
-	hash, plus := strings.CutSuffix(strings.TrimPrefix(mechanism, "SCRAM-"), "-PLUS")
-	if plus {
-		b, ok := clientBinding(ch)
-		if !ok {
-			return nil, fmt.Errorf("sasl: %s needs TLS", mechanism)
-		}
-		s.binding = &b
-	}
-	var err error
-	s.client, err = scramHash(hash).NewClientUnprepped(prepared[0], prepared[1], prepared[2])
-	if err != nil {
-		return nil, fmt.Errorf("sasl: %w", err)
-	}
-	return s, nil
-}
-
-// clientBinding: tls-exporter from TLS 1.3 on (RFC 9266), before that
-// tls-server-end-point (RFC 5929).
-func clientBinding(ch Channel) (b scram.ChannelBinding, ok bool) {
-	if ch.TLS == nil {
-		return b, false
-	}
-	const tls13 = 0x0304
-	if ch.TLS.Version >= tls13 {
-		b, err := scram.NewTLSExporterBinding(ch.TLS)
-		return b, err == nil
-	}
-	if len(ch.TLS.PeerCertificates) == 0 {
-		return b, false
-	}
-	b, err := endPoint(ch.TLS.PeerCertificates[0])
-	return b, err == nil
-}
-
-func (c *scramClient) Mechanism() string { return c.name }
-
-func (c *scramClient) Start() ([]byte, error) {
-	switch {
-	case c.binding != nil:
-		c.conv = c.client.NewConversationWithChannelBinding(*c.binding)
-	case c.advertise:
-		c.conv = c.client.NewConversationAdvertisingChannelBinding()
-	default:
-		c.conv = c.client.NewConversation()
-	}
-	return c.step("")
-}
-
-func (c *scramClient) Next(challenge []byte) ([]byte, error) {
-	if c.conv == nil {
-		return c.Start()
-	}
-	return c.step(string(challenge))
-}
-
-func (c *scramClient) step(challenge string) ([]byte, error) {
-	r, err := c.conv.Step(challenge)
-	if err != nil {
-		return nil, fmt.Errorf("sasl: %s: %w", c.name, err)
-	}
-	return []byte(r), nil
-}
-
-func (c *scramClient) Finish() error {
-	if c.conv == nil || !c.conv.Valid() {
-		return errors.New("sasl: the server did not prove that it knows the password")
 	}
 	return nil
 }

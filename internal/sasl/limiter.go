@@ -50,10 +50,10 @@ func (l *Limiter) Allow(remote netip.Addr, account string) bool {
 	k := key(remote, account)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.count(limitKey{addr: k.addr}) >= float64(or(l.PerAddress, 30)) {
+	if l.count(limitKey{addr: k.addr}) > float64(or(l.PerAddress, 30)-1) {
 		return false
 	}
-	if account == "" || l.count(limitKey{account: k.account}) < float64(or(l.PerAccount, 60)) {
+	if account == "" || l.count(limitKey{account: k.account}) <= float64(or(l.PerAccount, 60)-1) {
 		return true
 	}
 	return l.count(k) > 0

@@ -92,7 +92,6 @@ func (f *fakes) of(hashName, username string) (salt []byte, iterations int) {
 // scramServer: RFC 5802 and 7677.
 type scramServer struct {
 	exchange
-	mechanism string
 	hash      string
 	plus      bool
 	conv      *scram.ServerConversation
@@ -105,7 +104,7 @@ type scramServer struct {
 
 func newSCRAMServer(x exchange, mechanism string) *scramServer {
 	name, plus := strings.CutSuffix(strings.TrimPrefix(mechanism, "SCRAM-"), "-PLUS")
-	return &scramServer{exchange: x, mechanism: mechanism, hash: name, plus: plus}
+	return &scramServer{exchange: x, hash: name, plus: plus}
 }
 
 func (s *scramServer) Next(response []byte) ([]byte, bool, error) {
@@ -182,14 +181,14 @@ func (s *scramServer) lookup(username string) (scram.StoredCredentials, error) {
 	}
 	size := hashes[s.hash]().Size()
 	s.known = err == nil && identity != "" && len(stored) == size && len(server) == size
+	fakeSalt, fakeIterations := s.cfg.unknown.of(s.hash, name) // the same work for all
 	if s.known {
 		s.cfg.unknown.learn(salt, iterations)
 		s.candidate = identity
 	} else {
-		salt, iterations = s.cfg.unknown.of(s.hash, name)
-		stored = make([]byte, size)
+		salt, iterations = fakeSalt, fakeIterations
+		stored, server = make([]byte, size), make([]byte, size)
 		rand.Read(stored)
-		server = stored
 	}
 	return scram.StoredCredentials{
 		KeyFactors: scram.KeyFactors{Salt: string(salt), Iters: iterations},
