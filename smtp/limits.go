@@ -1,0 +1,63 @@
+package smtp
+
+import "time"
+
+// Limits bound what one peer can take of a server. A zero field means its default, a negative one "no limit", which is
+// meant for tests and trusted networks.
+type Limits struct {
+	MessageSize int64 // octets of a message, told in SIZE; default 64 MiB. RFC 1870
+	Recipients  int   // accepted recipients of a message; further ones get 452; default 1000. RFC 5321 s4.5.3.1.8
+	LineLength  int   // octets of a command line with its CRLF; default 2048. AUTH lines may have 12288. RFC 5321 s4.5.3.1.4, RFC 4954 s4
+
+	Errors       int // commands that were wrong in themselves, since the last accepted message, before 421; default 20
+	Refusals     int // MAIL and RCPT that the handler refused, since the last accepted message, before 421; default 200
+	Commands     int // commands other than RCPT and BDAT since the last accepted message before 421; default 200
+	AuthFailures int // failed authentications of a connection before 421; default 3. RFC 4954 s4
+
+	Connections int // at the same time, of the whole server; further ones get 421 4.3.2; default 20000
+
+	CommandTimeout   time.Duration // for the whole of the next command line; default 5 minutes. RFC 5321 s4.5.3.2.7
+	DataTimeout      time.Duration // silence within a message; default 3 minutes
+	WriteTimeout     time.Duration // for a peer to take a batch of replies; default 1 minute
+	HandshakeTimeout time.Duration // of TLS; default 30 seconds
+
+	// MinRate is the least average of octets a second at which a message may come; default 128. A peer may
+	// keep the server waiting within one message for DataTimeout, and a second more for each MinRate octets that came.
+	MinRate int64
+}
+
+func (l Limits) withDefaults() Limits {
+	orDefault(&l.MessageSize, 64<<20)
+	orDefault(&l.Recipients, 1000)
+	orDefault(&l.LineLength, 2048)
+	orDefault(&l.Errors, 20)
+	orDefault(&l.Refusals, 200)
+	orDefault(&l.Commands, 200)
+	orDefault(&l.AuthFailures, 3)
+	orDefault(&l.Connections, 20000)
+	orDefault(&l.CommandTimeout, 5*time.Minute)
+	orDefault(&l.DataTimeout, 3*time.Minute)
+	orDefault(&l.WriteTimeout, time.Minute)
+	orDefault(&l.HandshakeTimeout, 30*time.Second)
+	orDefault(&l.MinRate, 128)
+	return l
+}
+
+func orDefault[T int | int64 | time.Duration](v *T, d T) {
+	if *v == 0 {
+		*v = d
+	}
+}
+
+// over tells whether n is more than the limit allows.
+func over[T int | int64](n, limit T) bool { return limit >= 0 && n > limit }
+
+const (
+	maxAuthLine   = 12288 // RFC 4954 s4
+	smallBuffer   = 4 << 10
+	largeBuffer   = 32 << 10
+	idleAfter     = time.Second // a connection that is silent for so long gives its buffers back
+	drainAllowed  = 1 << 20     // what may follow behind an over-large message, besides once more its limit
+	flushAt       = 8 << 10     // replies are written when they come to this, or when input is needed
+	rcptsPerLimit = 10          // RCPT commands of a transaction, in multiples of Limits.Recipients
+)

@@ -1,0 +1,202 @@
+package smtp
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// What is wrong with a parameter. RFC 5321 s4.1.1.11 gives 555 for those that are not known, 501 for bad ones.
+var (
+	replyParamUnknown = &Error{Code: 555, Enhanced: EnhancedCode{5, 5, 4}, Text: "parameter not recognized or not offered"}
+	replyParamSyntax  = &Error{Code: 501, Enhanced: EnhancedCode{5, 5, 4}, Text: "parameter is malformed"}
+	replyParamTwice   = &Error{Code: 501, Enhanced: EnhancedCode{5, 5, 4}, Text: "parameter given twice"}
+)
+
+// nextParam cuts the next KEYWORD or KEYWORD=value off rest. key is upper case; it is a slice of rest.
+func nextParam(rest []byte) (key, value []byte, hasValue bool, next []byte, err *Error) {
+	rest = bytes.TrimLeft(rest, " ")
+	word := rest
+	if i := bytes.IndexByte(rest, ' '); i >= 0 {
+		word, next = rest[:i], rest[i:]
+	}
+	// The value may itself hold "=", which RFC 5321 forbids and some senders of ORCPT do.
+	key, value, hasValue = bytes.Cut(word, []byte("="))
+	if !isKeyword(key) || hasValue && len(value) == 0 {
+		return nil, nil, false, nil, replyParamSyntax
+	}
+	for i, c := range key {
+		if 'a' <= c && c <= 'z' {
+			key[i] = c - 'a' + 'A'
+		}
+	}
+	return key, value, hasValue, next, nil
+}
+
+// parseMailParams reads what follows the path of MAIL. It changes the case of keywords in rest.
+func parseMailParams(rest []byte, offered Extensions) (p MailParams, _ *Error) {
+	var seen Extensions // by the extension that brought the parameter; those that bring two are told apart below
+	for rest = trimSpace(rest); len(rest) > 0; {
+		key, value, hasValue, next, err := nextParam(rest)
+		if err != nil {
+			return p, err
+		}
+		rest = next
+		ext, twice := Extensions(0), false
+		ok := hasValue
+		switch string(key) {
+		case "SIZE":
+			ext, twice = ExtSize, seen.Has(ExtSize)
+			n, digits := parseSize(value)
+			p.Size, ok = n, ok && digits
+		case "BODY":
+			ext, twice = Ext8BitMIME, p.Body != ""
+			switch p.Body = BodyType(strings.ToUpper(string(value))); p.Body {
+			case Body7Bit, Body8BitMIME:
+			case BodyBinaryMIME:
+				ext = ExtBinaryMIME
+			default:
+				ok = false
+			}
+		case "SMTPUTF8":
+			ext, twice, ok = ExtSMTPUTF8, p.UTF8, !hasValue
+			p.UTF8 = true
+		case "REQUIRETLS":
+			ext, twice, ok = ExtRequireTLS, p.RequireTLS, !hasValue
+			p.RequireTLS = true
+		case "AUTH":
+			ext, twice = ExtAuth, p.Auth != nil
+			s := string(value)
+			if s == "<>" {
+				s = ""
+			} else if d, e := decodeXtext(s); e == nil {
+				s = d
+			} else {
+				ok = false
+			}
+			p.Auth = &s
+		case "RET":
+			ext, twice = ExtDSN, p.Return != ""
+			p.Return = DSNReturn(strings.ToUpper(string(value)))
+			ok = ok && (p.Return == ReturnFull || p.Return == ReturnHeaders)
+		case "ENVID":
+			ext, twice = ExtDSN, p.EnvelopeID != ""
+			d, e := decodeXtext(string(value))
+			p.EnvelopeID, ok = d, ok && e == nil && len(value) <= 300 // RFC 3461 s5.4: 100 decoded
+		case "MT-PRIORITY":
+			ext, twice = ExtPriority, p.Priority != nil
+			n, e := strconv.Atoi(string(value))
+			p.Priority, ok = &n, ok && e == nil && -9 <= n && n <= 9 && value[0] != '+'
+		case "BY":
+			ext, twice = ExtDeliverBy, p.DeliverBy != nil
+			p.DeliverBy = parseDeliverBy(string(value))
+			ok = ok && p.DeliverBy != nil
+		case "HOLDFOR": // RFC 4865 s4: one to nine digits; not together with HOLDUNTIL
+			ext, twice = ExtFutureRelease, p.HoldFor != 0 || !p.HoldUntil.IsZero()
+			n, e := strconv.ParseUint(string(value), 10, 31)
+			p.HoldFor, ok = time.Duration(n)*time.Second, ok && e == nil && n > 0 && len(value) <= 9
+		case "HOLDUNTIL":
+			ext, twice = ExtFutureRelease, p.HoldFor != 0 || !p.HoldUntil.IsZero()
+			t, e := time.Parse(time.RFC3339, string(value))
+			p.HoldUntil, ok = t, ok && e == nil
+		}
+		switch {
+		case !offered.Has(ext) || ext == 0:
+			return p, replyParamUnknown
+		case twice:
+			return p, replyParamTwice
+		case !ok:
+			return p, replyParamSyntax
+		}
+		seen |= ext
+	}
+	return p, nil
+}
+
+// parseDeliverBy is by-value (RFC 2852 s4); nil when it is malformed.
+func parseDeliverBy(s string) *DeliverBy {
+	seconds, mode, ok := strings.Cut(s, ";")
+	n, err := strconv.ParseInt(seconds, 10, 64)
+	if !ok || err != nil || n < -999999999 || n > 999999999 {
+		return nil
+	}
+	d := &DeliverBy{Within: time.Duration(n) * time.Second}
+	mode = strings.ToUpper(mode)
+	mode, d.Trace = strings.CutSuffix(mode, "T")
+	d.Return = mode == "R"
+	if mode != "R" && mode != "N" || d.Return && n <= 0 {
+		return nil
+	}
+	return d
+}
+
+// parseRcptParams reads what follows the path of RCPT.
+func parseRcptParams(rest []byte, offered Extensions) (p RcptParams, _ *Error) {
+	for rest = trimSpace(rest); len(rest) > 0; {
+		key, value, ok, next, err := nextParam(rest)
+		if err != nil {
+			return p, err
+		}
+		rest = next
+		ext, twice := Extensions(0), false
+		switch string(key) {
+		case "NOTIFY":
+			ext, twice = ExtDSN, p.Notify != 0
+			p.Notify = parseNotify(string(value))
+			ok = ok && p.Notify != 0
+		case "ORCPT":
+			ext, twice = ExtDSN, p.OriginalRecipient != (OriginalRecipient{})
+			var good bool
+			p.OriginalRecipient, good = parseOriginalRecipient(string(value))
+			ok = ok && good
+		case "RRVS": // RFC 7293 s3.1
+			ext, twice = ExtRRVS, !p.RequireSince.IsZero()
+			stamp, action, has := strings.Cut(string(value), ";")
+			t, e := time.Parse(time.RFC3339, stamp)
+			p.RequireSince, p.RequireContinue = t, strings.EqualFold(action, "C")
+			ok = ok && e == nil && (!has || p.RequireContinue || strings.EqualFold(action, "R"))
+		}
+		switch {
+		case !offered.Has(ext) || ext == 0:
+			return p, replyParamUnknown
+		case twice:
+			return p, replyParamTwice
+		case !ok:
+			return p, replyParamSyntax
+		}
+	}
+	return p, nil
+}
+
+// parseNotify is the value of NOTIFY (RFC 3461 s4.1); 0 when it is malformed.
+func parseNotify(s string) (n Notify) {
+words:
+	for word := range strings.SplitSeq(s, ",") {
+		for i, name := range notifyNames {
+			if strings.EqualFold(word, name) {
+				n |= 1 << i
+				continue words
+			}
+		}
+		return 0
+	}
+	if n&NotifyNever != 0 && n != NotifyNever {
+		return 0
+	}
+	return n
+}
+
+// parseOriginalRecipient is the value of ORCPT (RFC 3461 s4.2, RFC 6533 s3).
+func parseOriginalRecipient(s string) (o OriginalRecipient, ok bool) {
+	kind, address, _ := strings.Cut(s, ";")
+	if !isKeyword(kind) || address == "" || len(s) > 500 {
+		return o, false
+	}
+	decode := decodeXtext
+	if strings.EqualFold(kind, "utf-8") {
+		decode = decodeUnitext
+	}
+	address, err := decode(address)
+	return OriginalRecipient{Type: kind, Address: address}, err == nil
+}

@@ -1,0 +1,18 @@
+package smtp
+
+// A ServerTrace has hooks for what a [Server] does, to log or count it. Each may be nil. They are called on the
+// connection's goroutine and must be quick. Secrets (AUTH) are struck out of commands.
+type ServerTrace struct {
+	Connected    func(p *Peer)                // before Handler.Connect
+	Command      func(p *Peer, line string)   // a command line, without CRLF
+	Reply        func(p *Peer, lines string)  // replies as written, possibly several, with CRLF
+	Message      func(p *Peer, m MessageInfo) // a message ended: accepted or refused
+	Disconnected func(p *Peer, err error)     // nil when the peer said QUIT or left between transactions
+}
+
+// MessageInfo is what [ServerTrace] tells of a message.
+type MessageInfo struct {
+	Size       int64 // octets of content that were read
+	Recipients int   // accepted recipients
+	Err        error // why it was refused; nil when it was accepted
+}
