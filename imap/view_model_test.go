@@ -157,7 +157,7 @@ func (m *model) check(t *testing.T, v *View, rnd *rand.Rand) {
 // Pictures agree with the model, old ones stay as they were, and from any to any later one Changed and Vanished tell it all.
 func TestViewModel(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(10) {
+	for seed := range uint64(5) {
 		rnd := rand.New(rand.NewPCG(seed, 2))
 		m := &model{uidNext: 1}
 		v := NewView(7)
