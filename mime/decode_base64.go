@@ -1,0 +1,121 @@
+package mime
+
+import "io"
+
+// b64 gives the bits of a base64 letter at each of the four places of a quantum; bit 31 marks what is no letter.
+var b64 = func() (t [4][256]uint32) {
+	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+	for place := range t {
+		for i := range t[place] {
+			t[place][i] = 1 << 31
+		}
+		for v := range len(alphabet) {
+			t[place][alphabet[v]] = uint32(v) << (18 - 6*place)
+		}
+	}
+	return t
+}()
+
+// base64State decodes base64 that arrives in pieces. Bytes that are no letters are left out; padding ends a run, and
+// letters after it start a new one (RFC 2045 s6.8: characters outside the alphabet are to be ignored).
+type base64State struct {
+	acc uint32 // bits of an unfinished quantum
+	n   int    // letters in it
+}
+
+// decode appends at dst, which has room for 3/4 of src and three more bytes, and returns how much it wrote.
+func (s *base64State) decode(dst, src []byte) int {
+	w := 0
+	for i := 0; i < len(src); {
+		if s.n == 0 {
+			for i+4 <= len(src) {
+				v := b64[0][src[i]] | b64[1][src[i+1]] | b64[2][src[i+2]] | b64[3][src[i+3]]
+				if v&(1<<31) != 0 {
+					break
+				}
+				d := dst[w : w+3 : w+3]
+				d[0], d[1], d[2] = byte(v>>16), byte(v>>8), byte(v)
+				w += 3
+				i += 4
+			}
+			if i == len(src) {
+				break
+			}
+		}
+		c := src[i]
+		i++
+		if v := b64[3][c]; v&(1<<31) == 0 {
+			s.acc = s.acc<<6 | v
+			if s.n++; s.n == 4 {
+				dst[w], dst[w+1], dst[w+2] = byte(s.acc>>16), byte(s.acc>>8), byte(s.acc)
+				w += 3
+				s.acc, s.n = 0, 0
+			}
+		} else if c == '=' {
+			w += s.flush(dst[w:])
+		}
+	}
+	return w
+}
+
+// flush writes the whole bytes of an unfinished quantum.
+func (s *base64State) flush(dst []byte) (w int) {
+	switch s.n {
+	case 2:
+		dst[0] = byte(s.acc >> 4)
+		w = 1
+	case 3:
+		dst[0], dst[1] = byte(s.acc>>10), byte(s.acc>>2)
+		w = 2
+	}
+	s.acc, s.n = 0, 0
+	return w
+}
+
+// base64Decoder is the streaming reader over base64State.
+type base64Decoder struct {
+	src   io.Reader
+	state base64State
+	in    []byte
+	out   []byte // decoded and not yet read
+	small [96]byte
+	err   error
+}
+
+func (d *base64Decoder) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for {
+		if len(d.out) > 0 {
+			n := copy(p, d.out)
+			d.out = d.out[n:]
+			return n, nil
+		}
+		if d.err != nil {
+			return 0, d.err
+		}
+		if d.in == nil {
+			d.in = make([]byte, 16<<10)
+		}
+		dst, direct := p, true
+		if len(p) < len(d.small) {
+			dst, direct = d.small[:], false
+		}
+		// Four letters give three bytes; up to three letters wait from before.
+		n, err := d.src.Read(d.in[:min(len(d.in), (len(dst)-6)/3*4)])
+		w := d.state.decode(dst, d.in[:n])
+		if err != nil {
+			d.err = err
+			if err == io.EOF {
+				w += d.state.flush(dst[w:])
+			}
+		}
+		if w > 0 && direct {
+			return w, nil
+		}
+		if w > 0 {
+			d.out = d.small[:w]
+		}
+	}
+}

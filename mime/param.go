@@ -1,0 +1,363 @@
+package mime
+
+import (
+	"bytes"
+	"sort"
+	"strings"
+)
+
+// Param is one parameter of a header field (RFC 2045 s5.1).
+type Param struct {
+	Name     string // in lower case
+	Value    string
+	Language string // as RFC 2231 gives it, or ""
+}
+
+// Params are the parameters of a header field in order.
+type Params []Param
+
+// Get returns the value of the first parameter with the name, or "".
+func (p Params) Get(name string) string {
+	for i := range p {
+		if strings.EqualFold(p[i].Name, name) {
+			return p[i].Value
+		}
+	}
+	return ""
+}
+
+// MediaType is the value of a Content-Type field.
+type MediaType struct {
+	Type, Subtype string // in lower case
+	Params        Params
+}
+
+// String returns "type/subtype".
+func (t MediaType) String() string { return t.Type + "/" + t.Subtype }
+
+// Disposition is the value of a Content-Disposition field (RFC 2183).
+type Disposition struct {
+	Type   string // "inline", "attachment", ... in lower case
+	Params Params
+}
+
+// ParseMediaType reads the value of a Content-Type field and never fails: what cannot be read is empty. Parameters are
+// decoded by RFC 2231 in any order, and encoded words in them are decoded too, which RFC 2047 forbids and everybody sends.
+func ParseMediaType(value string) MediaType {
+	return parseMediaType([]byte(value), defaultParams)
+}
+
+// ParseDisposition reads the value of a Content-Disposition field. It is as tolerant as [ParseMediaType].
+func ParseDisposition(value string) Disposition {
+	v := []byte(value)
+	head, pos := paramHead(v)
+	return Disposition{Type: internLower(stripComments(head)), Params: decodeParams(v[pos:], defaultParams)}
+}
+
+func parseMediaType(v []byte, limit int) MediaType {
+	head, pos := paramHead(v)
+	typ, sub := splitMediaType(head)
+	if len(typ) == 0 {
+		return MediaType{}
+	}
+	return MediaType{Type: internLower(typ), Subtype: internLower(sub), Params: decodeParams(v[pos:], limit)}
+}
+
+// splitMediaType cuts the part of a Content-Type before its parameters.
+func splitMediaType(head []byte) (typ, sub []byte) {
+	head = stripComments(head)
+	typ, sub, _ = bytes.Cut(head, []byte{'/'})
+	return bytes.TrimSpace(typ), bytes.TrimSpace(sub)
+}
+
+// paramHead returns what stands before the parameters, and where they start. A missing semicolon, as in
+// `multipart/mixed boundary=x`, is seen by the equals sign.
+func paramHead(v []byte) (head []byte, pos int) {
+	for i := 0; i < len(v); i++ {
+		switch v[i] {
+		case '(':
+			i = skipComment(v, i) - 1
+		case ';':
+			return v[:i], i + 1
+		case '=':
+			j := i
+			for j > 0 && isSpace(v[j-1]) {
+				j--
+			}
+			for j > 0 && !isSpace(v[j-1]) {
+				j--
+			}
+			if len(bytes.TrimSpace(v[:j])) > 0 {
+				return v[:j], j
+			}
+		}
+	}
+	return v, len(v)
+}
+
+// rawParam is a parameter as written: the name without space around it, the value unquoted and unfolded.
+type rawParam struct {
+	name, value []byte
+	quoted      bool
+}
+
+// nextParam cuts the parameter at or after pos. At the end it returns one without a name.
+func nextParam(v []byte, pos int) (p rawParam, next int) {
+	for pos < len(v) {
+		pos = skipCFWS(v, pos)
+		if pos < len(v) && v[pos] == ';' {
+			pos++
+			continue
+		}
+		start := pos
+		for pos < len(v) && v[pos] != '=' && v[pos] != ';' {
+			pos++
+		}
+		if pos == len(v) {
+			break
+		}
+		if v[pos] == ';' { // a name without a value says nothing
+			continue
+		}
+		p.name = stripComments(v[start:pos])
+		pos = skipCFWS(v, pos+1)
+		if pos < len(v) && v[pos] == '"' {
+			p.quoted = true
+			p.value, pos = cutQuoted(v, pos)
+		} else {
+			p.value, pos = cutUnquoted(v, pos)
+		}
+		if len(p.name) > 0 {
+			return p, pos
+		}
+	}
+	return rawParam{}, len(v)
+}
+
+// cutUnquoted returns the value at pos: up to the semicolon, the next `name=`, or a comment.
+func cutUnquoted(v []byte, pos int) (value []byte, next int) {
+	for i := pos; i < len(v); i++ {
+		switch c := v[i]; {
+		case c == ';':
+			return unfoldBytes(bytes.TrimSpace(v[pos:i])), i
+		case c == '(' && i > pos && isSpace(v[i-1]):
+			return unfoldBytes(bytes.TrimSpace(v[pos:i])), i
+		case isSpace(c):
+			// A following `name=` starts a parameter whose semicolon is missing.
+			j := i
+			for j < len(v) && isSpace(v[j]) {
+				j++
+			}
+			k := j
+			for k < len(v) && (isAtext(v[k]) && v[k] != '=' || v[k] == '.') {
+				k++
+			}
+			if k > j && k < len(v) && v[k] == '=' && i > pos {
+				return unfoldBytes(v[pos:i]), j
+			}
+			i = j - 1
+		}
+	}
+	return unfoldBytes(bytes.TrimSpace(v[pos:])), len(v)
+}
+
+// cutQuoted returns the text of the quoted string at pos, which starts with its quote, and where it ends. A missing end
+// quote is taken to stand at the end.
+func cutQuoted(v []byte, pos int) (value []byte, next int) {
+	pos++
+	escaped := false
+	i := pos
+	for i < len(v) && v[i] != '"' {
+		if v[i] == '\\' && i+1 < len(v) {
+			escaped = true
+			i++
+		}
+		i++
+	}
+	i = min(i, len(v))
+	value, next = v[pos:i], min(i+1, len(v))
+	if escaped {
+		out := make([]byte, 0, len(value))
+		for j := 0; j < len(value); j++ {
+			// Windows paths are sent with single backslashes: only the pairs that have to be escaped are taken for such.
+			if value[j] == '\\' && j+1 < len(value) && (value[j+1] == '"' || value[j+1] == '\\') {
+				j++
+			}
+			out = append(out, value[j])
+		}
+		value = out
+	}
+	return unfoldBytes(value), next
+}
+
+// unfoldBytes removes line ends. It copies only if there are any.
+func unfoldBytes(b []byte) []byte {
+	if bytes.IndexByte(b, '\n') < 0 && bytes.IndexByte(b, '\r') < 0 {
+		return b
+	}
+	out := make([]byte, 0, len(b))
+	for _, c := range b {
+		if c != '\r' && c != '\n' {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// rawParams returns the parameters as written, names in lower case, as IMAP's BODYSTRUCTURE has them.
+func rawParams(v []byte, limit int) Params {
+	var params Params
+	for pos := 0; len(params) < limit; {
+		var p rawParam
+		if p, pos = nextParam(v, pos); len(p.name) == 0 {
+			break
+		}
+		params = append(params, Param{Name: internLower(p.name), Value: string(p.value)})
+	}
+	return params
+}
+
+// decodeParams returns the parameters of v, decoded: RFC 2231, encoded words, and raw 8-bit text.
+func decodeParams(v []byte, limit int) Params {
+	var params Params
+	var sections []section
+	for pos, n := 0, 0; n < limit; n++ {
+		var p rawParam
+		if p, pos = nextParam(v, pos); len(p.name) == 0 {
+			break
+		}
+		if bytes.IndexByte(p.name, '*') >= 0 {
+			sections = append(sections, cutSection(p))
+			continue
+		}
+		if params.has(p.name) { // the first one counts
+			continue
+		}
+		value := string(p.value)
+		if bytes.Contains(p.value, []byte("=?")) || !isASCII(p.value) {
+			value = decodeWords(p.value)
+		}
+		params = append(params, Param{Name: internLower(p.name), Value: value})
+	}
+	if len(sections) > 0 {
+		params = joinSections(params, sections)
+	}
+	return params
+}
+
+func (p Params) has(name []byte) bool {
+	for i := range p {
+		if equalFold(name, p[i].Name) {
+			return true
+		}
+	}
+	return false
+}
+
+// section is one piece of a parameter by RFC 2231: `name*1*=value`.
+type section struct {
+	name    string
+	number  int
+	encoded bool
+	value   []byte
+}
+
+func cutSection(p rawParam) section {
+	base, rest, _ := bytes.Cut(p.name, []byte{'*'})
+	s := section{name: internLower(bytes.TrimSpace(base)), value: p.value}
+	rest = bytes.TrimSpace(rest)
+	if n := len(rest); n == 0 {
+		s.encoded = true // name*=
+	} else if rest[n-1] == '*' {
+		s.encoded = true
+	}
+	for _, c := range rest {
+		if c < '0' || c > '9' {
+			break
+		}
+		s.number = min(s.number*10+int(c-'0'), 1<<20)
+	}
+	return s
+}
+
+// joinSections puts the pieces together, whatever order they came in, and lets them stand in for plain parameters of the
+// same name, which senders add for old readers.
+func joinSections(params Params, sections []section) Params {
+	sort.SliceStable(sections, func(i, j int) bool {
+		if sections[i].name != sections[j].name {
+			return sections[i].name < sections[j].name
+		}
+		return sections[i].number < sections[j].number
+	})
+	for i := 0; i < len(sections); {
+		name := sections[i].name
+		var buf []byte
+		var charset, language string
+		for first := true; i < len(sections) && sections[i].name == name; i++ {
+			value := sections[i].value
+			if !sections[i].encoded {
+				buf = append(buf, value...)
+				first = false
+				continue
+			}
+			if first {
+				if a, rest, ok := bytes.Cut(value, []byte{'\''}); ok {
+					if l, text, ok := bytes.Cut(rest, []byte{'\''}); ok {
+						charset, language, value = string(a), string(l), text
+					}
+				}
+				first = false
+			}
+			buf = appendPercentDecoded(buf, value)
+		}
+		if name == "" {
+			continue
+		}
+		p := Param{Name: name, Value: decodeCharset(charset, buf), Language: language}
+		if charset == "" && bytes.Contains(buf, []byte("=?")) {
+			p.Value = decodeWords(buf)
+		}
+		if at := indexParam(params, name); at >= 0 {
+			params[at] = p
+		} else {
+			params = append(params, p)
+		}
+	}
+	return params
+}
+
+func indexParam(params Params, name string) int {
+	for i := range params {
+		if params[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// appendPercentDecoded undoes the percent encoding of RFC 2231 s7. A percent sign without two digits stays.
+func appendPercentDecoded(dst, src []byte) []byte {
+	for i := 0; i < len(src); i++ {
+		if src[i] == '%' && i+2 < len(src) {
+			if hi, lo := unhex(src[i+1]), unhex(src[i+2]); hi >= 0 && lo >= 0 {
+				dst = append(dst, byte(hi<<4|lo))
+				i += 2
+				continue
+			}
+		}
+		dst = append(dst, src[i])
+	}
+	return dst
+}
+
+func unhex(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'A' <= c && c <= 'F':
+		return int(c - 'A' + 10)
+	case 'a' <= c && c <= 'f':
+		return int(c - 'a' + 10)
+	}
+	return -1
+}

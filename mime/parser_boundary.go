@@ -1,0 +1,125 @@
+package mime
+
+import "bytes"
+
+const manyBoundaries = 8 // from here on a map finds them
+
+// push opens the boundary of the part being read.
+func (p *Parser) push(boundary string) {
+	p.open = append(p.open, openBoundary{boundary: boundary, part: p.cur, shadowed: -1})
+	if len(p.open) <= manyBoundaries {
+		return
+	}
+	if p.index != nil {
+		p.enter(int32(len(p.open) - 1))
+		return
+	}
+	p.index = make(map[string]int32)
+	for i := range p.open {
+		p.enter(int32(i))
+	}
+}
+
+func (p *Parser) enter(i int32) {
+	o := &p.open[i]
+	if outer, ok := p.index[o.boundary]; ok {
+		o.shadowed = outer
+	}
+	p.index[o.boundary] = i
+}
+
+// pop forgets the innermost open boundary.
+func (p *Parser) pop() {
+	last := len(p.open) - 1
+	if p.index != nil {
+		if o := p.open[last]; o.shadowed >= 0 {
+			p.index[o.boundary] = o.shadowed
+		} else {
+			delete(p.index, o.boundary)
+		}
+	}
+	p.open = p.open[:last]
+}
+
+// find returns the place of the innermost open multipart with the boundary, or -1.
+func (p *Parser) find(boundary []byte) int {
+	if p.index != nil {
+		if i, ok := p.index[string(boundary)]; ok {
+			return int(i)
+		}
+		return -1
+	}
+	for i := len(p.open) - 1; i >= 0; i-- {
+		if p.open[i].boundary == string(boundary) {
+			return i
+		}
+	}
+	return -1
+}
+
+// match reports whether a line is a delimiter of an open multipart, and of which. White space may follow a delimiter (RFC
+// 2046 s5.1.1); anything else makes it text, as all readers have it, though the RFC would let it pass. When a line could be the
+// delimiter of one and the close delimiter of another, the inner one counts.
+func (p *Parser) match(line []byte) (level int, closes, ok bool) {
+	if len(p.open) == 0 {
+		return 0, false, false
+	}
+	exact := line[2:]
+	trimmed := bytes.TrimRight(exact, " \t")
+	level = p.find(exact)
+	if len(trimmed) != len(exact) {
+		level = max(level, p.find(trimmed))
+	}
+	dashes := []byte("--")
+	for _, t := range [2][]byte{exact, trimmed} {
+		if bytes.HasSuffix(t, dashes) {
+			if l := p.find(t[:len(t)-2]); l > level {
+				level, closes = l, true
+			}
+		}
+	}
+	return level, closes, level >= 0
+}
+
+// delimiter ends all parts inside the multipart at level, and starts its next one or ends it. The delimiter line starts at
+// start, after a line end of eol bytes, and goes to next.
+func (p *Parser) delimiter(level int, closes bool, start int64, eol int, next int64) {
+	m := p.m
+	container := p.open[level].part
+	for p.cur != container {
+		m.parts[p.cur].end(start, eol, p.lines)
+		p.cur = m.parts[p.cur].parent
+	}
+	p.closeBoundaries(level+1, start)
+	p.cur = container
+	p.state = inBody
+	if closes {
+		if m.parts[container].first == 0 {
+			p.defect(DefectNoParts, start)
+		}
+		p.pop()
+		return
+	}
+	if !p.room() {
+		p.state = inOpaque
+		return
+	}
+	p.addPart(next)
+	p.lineAt = m.parts[p.cur].headAt
+}
+
+// closeBoundaries forgets the open boundaries from level on, whose close delimiters never came.
+func (p *Parser) closeBoundaries(level int, at int64) {
+	for len(p.open) > level {
+		part := p.open[len(p.open)-1].part
+		kind := DefectNoClose
+		if p.m.parts[part].first == 0 {
+			kind = DefectNoParts
+		}
+		cur := p.cur
+		p.cur = part
+		p.defect(kind, at)
+		p.cur = cur
+		p.pop()
+	}
+}
