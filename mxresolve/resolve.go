@@ -2,44 +2,180 @@ package mxresolve
 
 import (
 	"context"
-	"net"
+	"log/slog"
+	"math/rand/v2"
 	"net/netip"
+	"time"
 )
 
-type engine struct{}
-
-// Resolve says where mail for domain goes.
+// Resolve says where mail for domain goes. domain is what stands after the @: a domain name, also an internationalized
+// one, or an address literal. The error is always an *Error, which says bounce or defer, and with which codes.
 func (r *Resolver) Resolve(ctx context.Context, domain string) (*Plan, error) {
-	return nil, newError(domain, KindLookupFailed)
+	begin := time.Now()
+	p, cached, err := r.start().resolve(ctx, domain, begin)
+	if r.Trace != nil && r.Trace.Resolved != nil {
+		info := ResolvedInfo{Domain: domain, Plan: p, Cached: cached, Took: time.Since(begin)}
+		if err != nil {
+			info.Err = err
+		}
+		r.Trace.Resolved(info)
+	}
+	if err != nil {
+		if r.Logger != nil {
+			r.Logger.LogAttrs(ctx, slog.LevelInfo, "no route for mail", slog.String("domain", domain),
+				slog.String("code", err.Enhanced), slog.String("error", err.Error()))
+		}
+		return nil, err
+	}
+	return p, nil
 }
 
-// LookupTXT returns the TXT records of name.
-func (r *Resolver) LookupTXT(ctx context.Context, name string) ([]string, error) {
-	return nil, newError(name, KindLookupFailed)
+// A decision is a Plan or an Error as it is cached: hosts sorted by preference, not shuffled. It is immutable.
+type decision struct {
+	plan    *Plan
+	err     *Error
+	expires time.Time
+	groups  bool // some hosts have equal preferences
 }
 
-// LookupMX returns the MX records of name.
-func (r *Resolver) LookupMX(ctx context.Context, name string) ([]*net.MX, error) {
-	return nil, newError(name, KindLookupFailed)
+func (e *engine) resolve(ctx context.Context, domain string, now time.Time) (p *Plan, cached bool, err *Error) {
+	ascii, literal, err := parseDomain(domain)
+	if err != nil {
+		return nil, false, err
+	}
+	if literal.IsValid() {
+		p, err = e.literal(domain, literal)
+		return p, false, err
+	}
+	d, cached := e.plans.get(ascii)
+	if cached = cached && now.Before(d.expires); !cached {
+		d = e.decide(ctx, ascii)
+		if d.expires.After(now) {
+			e.plans.put(ascii, d, d.size())
+		}
+	}
+	if d.err != nil {
+		err := *d.err
+		err.Domain = domain
+		return nil, cached, &err
+	}
+	return d.issue(domain), cached, nil
 }
 
-// LookupNetIP returns the addresses of host.
-func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
-	return nil, newError(host, KindLookupFailed)
+// issue makes a plan for one message: equal preferences are shuffled each time (RFC 5321 s5.1).
+func (d *decision) issue(domain string) *Plan {
+	n := len(d.plan.Hosts)
+	var p *Plan
+	if n <= 4 { // plan and hosts in one piece of memory
+		s := new(struct {
+			plan  Plan
+			hosts [4]Host
+		})
+		p = &s.plan
+		*p = *d.plan
+		p.Hosts = s.hosts[:n:n]
+	} else {
+		p = new(Plan)
+		*p = *d.plan
+		p.Hosts = make([]Host, n)
+	}
+	copy(p.Hosts, d.plan.Hosts)
+	p.Domain = domain
+	if d.groups {
+		shuffleEqual(p.Hosts, func(h *Host) uint16 { return h.Preference })
+	}
+	return p
 }
 
-// LookupAddr returns the names of an address.
-func (r *Resolver) LookupAddr(ctx context.Context, addr string) ([]string, error) {
-	return nil, newError(addr, KindLookupFailed)
+// shuffleEqual shuffles each run of equal preferences in a sorted list.
+func shuffleEqual[T any](list []T, pref func(*T) uint16) {
+	for start := 0; start < len(list); {
+		end := start + 1
+		for end < len(list) && pref(&list[end]) == pref(&list[start]) {
+			end++
+		}
+		group := list[start:end]
+		for i := len(group) - 1; i > 0; i-- {
+			j := rand.IntN(i + 1)
+			group[i], group[j] = group[j], group[i]
+		}
+		start = end
+	}
 }
 
-// ForwardConfirmed returns the names of addr that have addr among their addresses.
-func (r *Resolver) ForwardConfirmed(ctx context.Context, addr netip.Addr) ([]string, error) {
-	return nil, newError(addr.String(), KindLookupFailed)
+// size is about what a decision occupies.
+func (d *decision) size() int {
+	n := 512
+	if d.plan != nil {
+		for _, h := range d.plan.Hosts {
+			n += 160 + len(h.Name) + len(h.Canonical) + 24*len(h.Addrs)
+		}
+		n += 128 * len(d.plan.Skipped)
+	}
+	if d.err != nil {
+		n += len(d.err.Detail) + 128*len(d.err.Skipped)
+	}
+	return n
 }
 
-// Purge forgets what is cached about names, or everything when none is given.
-func (r *Resolver) Purge(names ...string) {}
+// literal plans for an address literal: that address, without any DNS (RFC 5321 s4.1.3).
+func (e *engine) literal(domain string, ip netip.Addr) (*Plan, *Error) {
+	addrs := []netip.Addr{ip}
+	switch {
+	case e.self.owns(addrs):
+		err := newError(domain, KindLoop)
+		err.Detail = "the address is this host's own"
+		return nil, err
+	case e.self.forbids(ip):
+		err := newError(domain, KindNoAddress)
+		err.Detail = ip.String() + " must not be connected to"
+		return nil, err
+	}
+	return &Plan{Domain: domain, Canonical: ip.String(), Literal: true,
+		Hosts: []Host{{Name: ip.String(), Canonical: ip.String(), Addrs: addrs}}}, nil
+}
 
-// Close gives up all sockets.
-func (r *Resolver) Close() error { return nil }
+// decide works the whole table: from the MX answer to hosts with addresses.
+func (e *engine) decide(ctx context.Context, ascii string) *decision {
+	mx := e.ask(ctx, question{ascii, typeMX})
+	d := &decision{expires: mx.expires}
+	c := candidates{e: e, d: d}
+	p := &Plan{Domain: ascii, ASCII: ascii, Canonical: mx.name, Secure: mx.secure}
+	switch mx.outcome {
+	case failed:
+		// Never the domain's own address: there may well be MX records (RFC 5321 s5.1).
+		d.err = lookupError(ascii, mx)
+		return d
+	case nxDomain:
+		// No name, no address either (RFC 8020): nothing else needs to be asked.
+		d.err = newError(ascii, KindNoSuchDomain)
+		d.err.Detail, d.err.Extended, d.err.Err = "NXDOMAIN"+via(ascii, mx.name), mx.ede, notFound(ascii, "no such host")
+		return d
+	case noData:
+		p.Implicit = true // RFC 5321 s5.1: an implicit MX with preference 0, pointing to that host
+		c.list = []candidate{{name: mx.name}}
+	case found:
+		if d.err = c.sort(ascii, mx.records); d.err != nil {
+			return d
+		}
+	}
+	c.lookup(ctx)
+	c.dropSelf()
+	if d.err = c.finish(ascii, p); d.err != nil {
+		return d
+	}
+	p.Expires = d.expires
+	d.plan = p
+	for i := 1; i < len(p.Hosts); i++ {
+		d.groups = d.groups || p.Hosts[i].Preference == p.Hosts[i-1].Preference
+	}
+	return d
+}
+
+// via names the end of a CNAME chain.
+func via(asked, name string) string {
+	if asked == name {
+		return ""
+	}
+	return " for " + name + ", which it is an alias of"
+}

@@ -1,0 +1,226 @@
+package mxresolve
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+)
+
+// engine is the working part of a Resolver: upstreams, cache, questions in flight.
+type engine struct {
+	r         *Resolver
+	limits    Limits
+	upstreams []*upstream
+	err       error // of the configuration
+	self      self
+	answers   *lru[question, *answer]
+	plans     *lru[string, *decision]
+
+	mu      sync.Mutex
+	flights map[question]*flight
+}
+
+// A flight is a question being asked; all who ask it meanwhile share the answer.
+type flight struct {
+	done chan struct{}
+	a    *answer
+}
+
+func (r *Resolver) start() *engine {
+	r.once.Do(func() {
+		e := &engine{r: r, limits: r.Limits.withDefaults(), self: newSelf(r), flights: map[question]*flight{}}
+		e.answers = newLRU[question, *answer](e.limits.CacheBytes)
+		e.plans = newLRU[string, *decision](e.limits.CacheBytes)
+		dial := r.Dial
+		if dial == nil {
+			dial = new(net.Dialer).DialContext
+		}
+		conf := r.Upstreams
+		if len(conf) == 0 {
+			conf = systemUpstreams()
+		}
+		for _, c := range conf {
+			u, err := newUpstream(c, e.limits.InFlight)
+			if err != nil {
+				e.err = err
+				break
+			}
+			u.dial = dial
+			e.upstreams = append(e.upstreams, u)
+		}
+		r.engine = e
+	})
+	return r.engine
+}
+
+// Close gives up all sockets; questions in flight fail. A Resolver that is not closed gives up idle sockets by itself
+// after a minute at most.
+func (r *Resolver) Close() error {
+	for _, u := range r.start().upstreams {
+		u.close()
+	}
+	return nil
+}
+
+// Purge forgets what is cached about the given names and about the mail hosts of their plans, or everything when no
+// name is given.
+func (r *Resolver) Purge(names ...string) {
+	e := r.start()
+	if len(names) == 0 {
+		e.plans.clear()
+		e.answers.clear()
+	}
+	for _, n := range names {
+		ascii, _, err := parseDomain(n)
+		if err != nil {
+			continue
+		}
+		e.forget(ascii)
+		if d, ok := e.plans.get(ascii); ok && d.plan != nil {
+			for _, h := range d.plan.Hosts {
+				e.forget(h.Name)
+			}
+			for _, h := range d.plan.Skipped {
+				e.forget(h.Name)
+			}
+		}
+		e.plans.remove(ascii)
+	}
+}
+
+func (e *engine) forget(name string) {
+	for _, t := range [...]uint16{typeMX, typeA, typeAAAA, typeTXT, typePTR} {
+		e.answers.remove(question{name, t})
+	}
+}
+
+// cached returns an answer that is still alive.
+func (e *engine) cached(q question, now time.Time) *answer {
+	if a, ok := e.answers.get(q); ok && now.Before(a.expires) {
+		return a
+	}
+	return nil
+}
+
+// ask settles a question, from the cache, by joining who asks already, or by asking.
+func (e *engine) ask(ctx context.Context, q question) *answer {
+	if a := e.cached(q, time.Now()); a != nil {
+		return a
+	}
+	for {
+		e.mu.Lock()
+		f, joined := e.flights[q]
+		if !joined {
+			f = &flight{done: make(chan struct{})}
+			e.flights[q] = f
+		}
+		e.mu.Unlock()
+		if !joined {
+			if f.a = e.cached(q, time.Now()); f.a == nil { // the flight before this one may just have landed
+				f.a = e.settle(ctx, q)
+			}
+			e.mu.Lock()
+			delete(e.flights, q)
+			e.mu.Unlock()
+			close(f.done)
+			return f.a
+		}
+		select {
+		case <-f.done:
+			if f.a.ctxErr == nil {
+				return f.a
+			} // who asked went away, so it is our turn
+		case <-ctx.Done():
+			return canceled(q, ctx)
+		}
+	}
+}
+
+// askAll settles several questions at once.
+func (e *engine) askAll(ctx context.Context, qs []question) []*answer {
+	out := make([]*answer, len(qs))
+	now := time.Now()
+	var wg sync.WaitGroup
+	for i, q := range qs {
+		if out[i] = e.cached(q, now); out[i] != nil {
+			continue
+		}
+		if i == len(qs)-1 {
+			out[i] = e.ask(ctx, q)
+			break
+		}
+		wg.Go(func() { out[i] = e.ask(ctx, q) })
+	}
+	wg.Wait()
+	return out
+}
+
+// settle asks upstreams, follows CNAMEs where they did not, and keeps the result.
+func (e *engine) settle(ctx context.Context, q question) *answer {
+	if e.err != nil {
+		a := failure(q, e.err.Error(), "")
+		a.ctxErr = e.err // nothing to keep
+		return a
+	}
+	begin := time.Now()
+	c := chain{q: q, name: q.name, max: e.limits.MaxCNAME, ttl: maxTTL, secure: true}
+	var a *answer
+	var up *upstream
+	rcode := ""
+	for a == nil {
+		var m *message
+		if m, up, a = e.exchange(ctx, question{c.name, q.typ}); a == nil {
+			m.ad = m.ad && up.trustAD
+			rcode = rcodeText(m.rcode)
+			a = c.follow(m, up.text, time.Now())
+		}
+	}
+	if t := e.r.Trace; t != nil && t.Answered != nil {
+		info := AnsweredInfo{Name: q.name, Type: typeText(q.typ), Rcode: rcode, Took: time.Since(begin)}
+		if up != nil {
+			info.Upstream = up.text
+		}
+		if a.err != nil {
+			info.Err = a.err
+		}
+		t.Answered(info)
+	}
+	if a.outcome == failed && e.r.Logger != nil && a.ctxErr == nil {
+		e.r.Logger.LogAttrs(ctx, slog.LevelWarn, "dns lookup failed", slog.String("name", q.name),
+			slog.String("type", typeText(q.typ)), slog.String("error", a.err.Err), slog.String("extended", a.ede))
+	}
+	return e.keep(q, a)
+}
+
+// keep puts a fresh answer into the cache, unless an old one serves better.
+func (e *engine) keep(q question, a *answer) *answer {
+	if a.ctxErr != nil {
+		return a
+	}
+	now := time.Now()
+	if a.outcome == failed {
+		old, _ := e.answers.get(q)
+		if old != nil && old.outcome != failed && now.Before(old.until) { // RFC 8767 s5
+			stale := *old
+			stale.expires, stale.secure = now.Add(staleTTL), false
+			a = &stale
+		} else {
+			ttl := minFailureTTL
+			if a.err.IsTimeout {
+				// Nobody was reached: that is about us, not about the name.
+			} else if old != nil && old.outcome == failed && now.Sub(old.expires) < maxFailureTTL {
+				a.failures = old.failures + 1
+				ttl = min(minFailureTTL<<min(a.failures, 8), maxFailureTTL)
+			}
+			a.expires = now.Add(ttl)
+		}
+	} else {
+		a.until = a.expires.Add(e.r.ServeStale)
+	}
+	if a.until.After(now) || a.expires.After(now) {
+		e.answers.put(q, a, a.size())
+	}
+	return a
+}

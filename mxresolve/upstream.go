@@ -1,0 +1,295 @@
+package mxresolve
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	udpSockets = 4 // at each upstream
+	firstRTO   = 300 * time.Millisecond
+	minRTO     = 100 * time.Millisecond
+	maxRTO     = 3 * time.Second
+	noEDNSFor  = time.Hour
+	deadAfter  = 3 // timeouts in a row, without any answer since
+	minDead    = 5 * time.Second
+	maxDead    = time.Minute
+)
+
+// upstream is the memory of one name server: its sockets, how fast it is, what it cannot do.
+type upstream struct {
+	text    string // as configured
+	network string // "udp", "tcp" or "tls"
+	addr    string
+	tls     *tls.Config
+	trustAD bool
+	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
+	slots   chan struct{} // questions in flight
+
+	mu        sync.Mutex
+	sockets   [udpSockets]*conn
+	stream    *conn
+	srtt      time.Duration // RFC 6298
+	rttvar    time.Duration
+	lastReply time.Time
+	timeouts  int
+	deadUntil time.Time
+	noEDNS    time.Time // until when
+	foldsCase bool      // proven over TCP: it does not repeat the case of letters
+}
+
+func isRefused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
+
+// newUpstream reads the notation of Upstream.Addr.
+func newUpstream(u Upstream, inFlight int) (*upstream, error) {
+	up := &upstream{text: u.Addr, network: "udp", trustAD: u.TrustAD, slots: make(chan struct{}, inFlight)}
+	addr, port := u.Addr, "53"
+	if scheme, rest, ok := strings.Cut(addr, "://"); ok {
+		up.network, addr = scheme, rest
+	}
+	addr, certName, _ := strings.Cut(addr, "#")
+	switch up.network {
+	case "udp", "tcp":
+	case "tls":
+		port = "853"
+	default:
+		return nil, fmt.Errorf("upstream %q: unknown scheme, want udp, tcp or tls", u.Addr)
+	}
+	host := strings.TrimSuffix(strings.TrimPrefix(addr, "["), "]")
+	if _, err := netip.ParseAddr(host); err != nil {
+		if h, p, err := net.SplitHostPort(addr); err == nil {
+			host, port = h, p
+		}
+	}
+	if host == "" {
+		return nil, fmt.Errorf("upstream %q: no address", u.Addr)
+	}
+	up.addr = net.JoinHostPort(host, port)
+	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
+		up.trustAD = true
+	}
+	if up.network == "tls" {
+		up.trustAD = true
+		up.tls = &tls.Config{}
+		if u.TLSConfig != nil {
+			up.tls = u.TLSConfig.Clone()
+		}
+		if certName != "" {
+			up.tls.ServerName = certName
+		} else if up.tls.ServerName == "" {
+			up.tls.ServerName = host
+		}
+		if up.tls.ClientSessionCache == nil {
+			up.tls.ClientSessionCache = tls.NewLRUClientSessionCache(4)
+		}
+	}
+	return up, nil
+}
+
+// socket returns a UDP socket on which p is registered, opening one when needed.
+func (u *upstream) socket(ctx context.Context, p *pending) (*conn, uint16, error) {
+	var b [1]byte
+	rand.Read(b[:])
+	i := b[0] % udpSockets
+	for range 3 {
+		u.mu.Lock()
+		c := u.sockets[i]
+		u.mu.Unlock()
+		if c == nil || c.worn() {
+			nc, err := u.dial(ctx, "udp", u.addr)
+			if err != nil {
+				return nil, 0, err
+			}
+			fresh := newConn()
+			fresh.nc = nc
+			u.mu.Lock()
+			if u.sockets[i] == c {
+				u.sockets[i], c = fresh, fresh
+			} else { // another query was faster
+				fresh, c = nil, u.sockets[i]
+			}
+			u.mu.Unlock()
+			if fresh == nil {
+				nc.Close()
+				if c == nil {
+					continue
+				}
+			} else {
+				go c.readDatagrams()
+			}
+		}
+		if id, ok := c.register(p); ok {
+			return c, id, nil
+		}
+	}
+	return nil, 0, errConnClosed
+}
+
+// streamConn returns the TCP or TLS connection, on which p is registered.
+func (u *upstream) streamConn(p *pending) (*conn, uint16, error) {
+	for range 3 {
+		u.mu.Lock()
+		c := u.stream
+		if c == nil {
+			c = newConn()
+			c.out = make(chan []byte, 16)
+			u.stream = c
+			go func() {
+				c.runStream(u.dialStream)
+				u.dropStream(c)
+			}()
+		}
+		u.mu.Unlock()
+		if id, ok := c.register(p); ok {
+			return c, id, nil
+		}
+		u.dropStream(c)
+	}
+	return nil, 0, errConnClosed
+}
+
+func (u *upstream) dropStream(c *conn) {
+	u.mu.Lock()
+	if u.stream == c {
+		u.stream = nil
+	}
+	u.mu.Unlock()
+}
+
+func (u *upstream) dialStream(ctx context.Context) (net.Conn, error) {
+	nc, err := u.dial(ctx, "tcp", u.addr)
+	if err != nil || u.tls == nil {
+		return nc, err
+	}
+	tc := tls.Client(nc, u.tls)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	return tc, nil
+}
+
+// close gives up all connections.
+func (u *upstream) close() {
+	u.mu.Lock()
+	conns := append([]*conn{u.stream}, u.sockets[:]...)
+	u.sockets, u.stream = [udpSockets]*conn{}, nil
+	u.mu.Unlock()
+	for _, c := range conns {
+		if c != nil {
+			c.end(errConnClosed)
+		}
+	}
+}
+
+// abilities says how to ask: with EDNS, with mixed case.
+func (u *upstream) abilities(now time.Time) (edns, mixed bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return now.After(u.noEDNS), !u.foldsCase
+}
+
+// rto is how long to wait for an answer before asking again.
+func (u *upstream) rto() time.Duration {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.srtt == 0 {
+		return firstRTO
+	}
+	return min(max(u.srtt+4*u.rttvar, minRTO), maxRTO)
+}
+
+// answered notes that the upstream lives. rtt is 0 where it cannot be told (a packet was repeated: Karn).
+func (u *upstream) answered(now time.Time, rtt time.Duration) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.lastReply, u.timeouts, u.deadUntil = now, 0, time.Time{}
+	switch {
+	case rtt <= 0:
+	case u.srtt == 0:
+		u.srtt, u.rttvar = rtt, rtt/2
+	default: // RFC 6298 s2.3
+		u.rttvar += ((u.srtt - rtt).Abs() - u.rttvar) / 4
+		u.srtt += (rtt - u.srtt) / 8
+	}
+}
+
+// silent notes that nothing came for a packet of the given time.
+func (u *upstream) silent(sent, now time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.lastReply.After(sent) {
+		return // it lives, one packet was lost
+	}
+	if u.timeouts++; u.timeouts >= deadAfter {
+		u.deadUntil = now.Add(min(minDead<<min(u.timeouts-deadAfter, 8), maxDead))
+	}
+}
+
+// broken notes that the upstream cannot be reached at all.
+func (u *upstream) broken(now time.Time) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.timeouts = max(u.timeouts+1, deadAfter)
+	u.deadUntil = now.Add(minDead)
+}
+
+// rank orders upstreams: as configured, but the dead last, and the slow behind those that are clearly faster. One
+// question at a time finds out whether a dead one lives again.
+func rank(ups []*upstream, now time.Time) []*upstream {
+	if len(ups) == 1 {
+		return ups
+	}
+	type ranked struct {
+		up   *upstream
+		dead bool
+		srtt time.Duration
+	}
+	list := make([]ranked, len(ups))
+	for i, u := range ups {
+		u.mu.Lock()
+		list[i] = ranked{u, now.Before(u.deadUntil), u.srtt}
+		if !u.deadUntil.IsZero() && !list[i].dead {
+			u.deadUntil = now.Add(time.Second) // this question is the probe
+		}
+		u.mu.Unlock()
+	}
+	slices.SortStableFunc(list, func(a, b ranked) int {
+		switch {
+		case a.dead == b.dead:
+			return 0
+		case a.dead:
+			return 1
+		}
+		return -1
+	})
+	// The first gives way to the fastest only if that pays: a steady order keeps one cache warm.
+	first, best := list[0], 0
+	for i, r := range list {
+		if !r.dead && r.srtt > 0 && 2*r.srtt+20*time.Millisecond < list[best].srtt {
+			best = i
+		}
+	}
+	if best > 0 {
+		first.up.mu.Lock()
+		first.up.srtt -= first.up.srtt / 50 // forgiven in time, so that it is tried again
+		first.up.mu.Unlock()
+		fastest := list[best]
+		list = slices.Insert(slices.Delete(list, best, best+1), 0, fastest)
+	}
+	out := make([]*upstream, len(list))
+	for i := range list {
+		out[i] = list[i].up
+	}
+	return out
+}
