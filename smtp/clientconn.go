@@ -83,8 +83,8 @@ func (c *Conn) simple(ctx context.Context, verb string) error {
 	if err != nil {
 		return err
 	}
-	if !r.OK() {
-		return r.asError(verb)
+	if err := c.expect(r, 2, verb); err != nil {
+		return err
 	}
 	if verb == "RSET" {
 		c.dirty = false
@@ -186,8 +186,8 @@ func (c *Conn) queue(line, secret string) {
 	c.wbuf = append(c.wbuf, secret...)
 	c.wbuf = append(c.wbuf, '\r', '\n')
 	if t := c.d.Trace; t != nil && t.Sent != nil {
-		if secret != "" {
-			line += "*"
+		if secret != "" || line == "" {
+			line += " *"
 		}
 		t.Sent(line)
 	}
@@ -204,6 +204,9 @@ func (c *Conn) flush(ctx context.Context, timeout time.Duration, command string)
 func (c *Conn) write(ctx context.Context, timeout time.Duration, command string, b []byte) error {
 	if len(b) == 0 {
 		return nil
+	}
+	if c.dead != nil {
+		return c.dead
 	}
 	c.deadline(ctx, timeout)
 	_, err := c.nc.Write(b)
@@ -248,6 +251,17 @@ func (c *Conn) reply(ctx context.Context, timeout time.Duration, command string)
 			return Reply{}, c.kill(c.failure(ctx, command, err))
 		}
 	}
+}
+
+// expect gives nil for a reply of the class wanted, and the error for one that refuses. Any other reply means that the sides do not speak of the same command any more.
+func (c *Conn) expect(r Reply, class int, command string) error {
+	switch {
+	case r.Code/100 == class:
+		return nil
+	case r.Code >= 400:
+		return r.asError(command)
+	}
+	return c.kill(&Error{Code: 421, Enhanced: EnhancedCode{4, 5, 0}, Command: command, Text: "unexpected reply " + r.String(), Err: ErrBadReply})
 }
 
 // kill notes why the connection is of no further use, and closes it.

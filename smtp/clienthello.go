@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net"
+	"strings"
 )
 
 // tlsFallback is an error of newConn that Dial answers with plaintext: the handshake failed, and the policy does not require TLS.
@@ -75,7 +76,7 @@ func (c *Conn) tlsConfig() (cfg *tls.Config, required bool) {
 	if policy == nil {
 		policy = TLSOpportunistic
 		// RFC 8314 s3: what carries a password is encrypted, to a server whose name was checked.
-		if c.d.Auth != nil && !isLoopback(c.host, c.raw.RemoteAddr()) || c.d.ImplicitTLS {
+		if c.d.Auth != nil && !isLoopback(c.host) || c.d.ImplicitTLS {
 			policy = TLSRequired
 		}
 	}
@@ -88,10 +89,7 @@ func (c *Conn) greeting(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.Code/100 != 2 {
-		return c.kill(r.asError("connect"))
-	}
-	return nil
+	return c.expect(r, 2, "connect")
 }
 
 // hello says EHLO, or LHLO, or HELO to a server that knows no better. RFC 5321 s3.2, RFC 2033 s4.1
@@ -107,18 +105,18 @@ func (c *Conn) hello(ctx context.Context, name string) error {
 	}
 	if r.Code/100 == 2 {
 		c.caps = parseCapabilities(r.Text)
+		for _, keyword := range c.d.Ignore {
+			delete(c.caps, strings.ToUpper(keyword))
+		}
 		return nil
 	}
 	if !r.Permanent() || c.d.LMTP || r.Code == 521 || r.Code == 554 { // RFC 7504: 521 and 554 mean that there is no mail service
-		return c.kill(r.asError(verb + name))
+		return c.expect(r, 2, verb+name)
 	}
 	if r, err = c.command(ctx, c.timeouts.Command, "HELO "+name, ""); err != nil {
 		return err
 	}
-	if r.Code/100 != 2 {
-		return c.kill(r.asError("HELO " + name))
-	}
-	return nil
+	return c.expect(r, 2, "HELO "+name)
 }
 
 // startTLS negotiates TLS as far as the policy wants it and the server offers it. RFC 3207

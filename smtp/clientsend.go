@@ -1,8 +1,240 @@
 package smtp
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
-// Send sends a message.
+// Send sends a message to the recipients of an envelope, in one transaction. The Result is never nil and tells for each recipient what became of it: one that is
+// refused does not keep the others from their mail.
+//
+// The error is nil when the dialog ran to its end and the server took the message for at least one recipient. Otherwise it is an [*Error]: the reply that
+// refused the message, or, with a cause in Err, why it could not be sent or how the connection failed. Its Temporary method tells whether to try again.
+//
+// A parameter of the envelope that the server does not offer is left out where nothing depends on it (RET, ENVID, NOTIFY, ORCPT,
+// MT-PRIORITY, BY with notification, RRVS, AUTH), which [Result] tells. REQUIRETLS, HOLDFOR, HOLDUNTIL and BY with return are errors then.
 func (c *Conn) Send(ctx context.Context, e *Envelope, content Content) (*Result, error) {
-	return nil, nil
+	res := failed(e, nil)
+	res.TLS = c.tls
+	release, err := c.acquire(ctx)
+	if err == nil {
+		err = c.send(ctx, e, content, res)
+		release()
+	}
+	if err != nil {
+		res.fail(err)
+	}
+	return res, err
+}
+
+// fail gives the error to all recipients whose fate is not known.
+func (r *Result) fail(err error) {
+	for i := range r.Recipients {
+		if rcpt := &r.Recipients[i]; !rcpt.done {
+			rcpt.Reply, rcpt.Err, rcpt.done = Reply{}, err, true
+		}
+	}
+}
+
+func (c *Conn) send(ctx context.Context, e *Envelope, content Content, res *Result) error {
+	src, params, err := c.prepare(e, content, res)
+	if err != nil {
+		return err
+	}
+	defer src.close()
+	t := transfer{c: c, res: res, src: src}
+	t.form.binary = params.Body == BodyBinaryMIME
+	t.bdat = c.has("CHUNKING")
+	t.form.dots = !t.bdat
+	if err := t.commands(e, params); err != nil {
+		return err
+	}
+	if err := t.envelope(ctx); err != nil {
+		return err
+	}
+	if t.bdat {
+		return t.chunks(ctx)
+	}
+	return t.data(ctx)
+}
+
+// A transfer is one message on its way out.
+type transfer struct {
+	c    *Conn
+	res  *Result
+	src  *source
+	form wireForm
+	bdat bool
+
+	steps    []step
+	accepted []int // the recipients that the server took, as indices
+}
+
+// A step is a command of the envelope.
+type step struct {
+	line    string
+	rcpt    int // the recipient's index, or one of the following
+	timeout time.Duration
+}
+
+const (
+	stepReset = -1 - iota
+	stepMail
+	stepData
+)
+
+// commands writes down the commands of the envelope. A recipient who cannot be written, or whom this server cannot take, fails here.
+func (t *transfer) commands(e *Envelope, params MailParams) error {
+	c := t.c
+	if c.dirty {
+		t.steps = append(t.steps, step{"RSET", stepReset, c.timeouts.Command})
+	}
+	mail, err := mailLine(e.From, &params)
+	if err != nil {
+		return err
+	}
+	t.steps = append(t.steps, step{mail, stepMail, c.timeouts.Command})
+	var first error
+	limit, n := c.caps.Limit("RCPTMAX"), 0 // RFC 9422 s4.2
+	for i, to := range e.To {
+		t.res.Dropped = c.offeredRcpt(&to.Params, t.res.Dropped)
+		line, err := rcptLine(to.Path, &to.Params)
+		switch {
+		case err != nil:
+		case !to.Path.IsASCII() && !c.has("SMTPUTF8"):
+			err = local(553, EnhancedCode{5, 6, 7}, line, ErrNoSMTPUTF8)
+		case limit > 0 && n == limit:
+			err = local(452, EnhancedCode{4, 5, 3}, line, ErrTooManyRcpts)
+		default:
+			n++
+			t.steps = append(t.steps, step{line, i, c.timeouts.Command})
+			continue
+		}
+		t.refuse(i, Reply{}, err)
+		if first == nil {
+			first = err
+		}
+	}
+	if n == 0 {
+		if first == nil {
+			first = local(554, EnhancedCode{5, 5, 1}, "", errNoRecipients)
+		}
+		return first
+	}
+	if !t.bdat {
+		t.steps = append(t.steps, step{"DATA", stepData, c.timeouts.Data})
+	}
+	return nil
+}
+
+func mailLine(from ReversePath, p *MailParams) (string, error) {
+	line := "MAIL FROM:<" + from.String() + ">"
+	if err := from.Validate(); err != nil {
+		return line, local(553, EnhancedCode{5, 1, 7}, line, badAddress(err))
+	}
+	b, err := appendMailParams([]byte(line), p)
+	if err != nil {
+		return line, local(501, EnhancedCode{5, 5, 4}, line, err)
+	}
+	return string(b), nil
+}
+
+func rcptLine(to ForwardPath, p *RcptParams) (string, error) {
+	line := "RCPT TO:<" + to.String() + ">"
+	if err := to.Validate(); err != nil || to.Mailbox == (Mailbox{}) {
+		return line, local(553, EnhancedCode{5, 1, 3}, line, badAddress(err))
+	}
+	b, err := appendRcptParams([]byte(line), p)
+	if err != nil {
+		return line, local(501, EnhancedCode{5, 5, 4}, line, err)
+	}
+	return string(b), nil
+}
+
+// refuse settles one recipient.
+func (t *transfer) refuse(i int, r Reply, err error) {
+	rcpt := &t.res.Recipients[i]
+	rcpt.Reply, rcpt.Err, rcpt.done = r, err, true
+}
+
+// envelope sends MAIL, every RCPT, and DATA where it is used. It gives nil when the message is to follow.
+func (t *transfer) envelope(ctx context.Context) error {
+	var mailErr, firstErr error
+	var dataReply Reply
+	c := t.c
+	err := c.pipeline(ctx, t.steps, func(s step, r Reply) (more bool) {
+		switch s.rcpt {
+		case stepReset: // there is nothing to be done about a refusal but to see what MAIL says
+		case stepMail:
+			t.res.Mail = r
+			mailErr = c.expect(r, 2, s.line)
+			return mailErr == nil
+		case stepData:
+			dataReply = r
+		default:
+			if mailErr != nil { // 503, since there is no transaction: that of MAIL says why
+				return false
+			}
+			err := c.expect(r, 2, s.line) // 250, 251 or 252
+			if err == nil {
+				t.res.Recipients[s.rcpt].Reply = r
+				t.accepted = append(t.accepted, s.rcpt)
+				return true
+			}
+			t.refuse(s.rcpt, r, err)
+			if firstErr == nil {
+				firstErr = err
+			}
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	if mailErr == nil && len(t.accepted) == 0 {
+		mailErr = firstErr
+	}
+	switch {
+	case mailErr != nil && dataReply.Code == 354:
+		// RFC 2920 s3.1: the server waits for a message, though it has nobody to give it to. It gets an empty one.
+		c.wbuf = append(c.wbuf, ".\r\n"...)
+		if err := c.flush(ctx, c.timeouts.Block, "DATA"); err != nil {
+			return err
+		}
+		if _, err := c.reply(ctx, c.timeouts.Final, "end of data"); err != nil {
+			return err
+		}
+		return t.refused(mailErr)
+	case mailErr != nil:
+		return t.refused(mailErr)
+	case !t.bdat:
+		return t.refusedData(dataReply)
+	}
+	return nil
+}
+
+// refused gives a reply to MAIL to every recipient.
+func (t *transfer) refused(err error) error {
+	for i := range t.res.Recipients {
+		if !t.res.Recipients[i].done {
+			t.refuse(i, t.res.Mail, err)
+		}
+	}
+	return err
+}
+
+// refusedData looks at the reply to DATA, which is the one command whose success is 354. RFC 5321 s4.3.2
+func (t *transfer) refusedData(r Reply) error {
+	err := t.c.expect(r, 3, "DATA")
+	if err != nil {
+		t.settle(r, err)
+	}
+	return err
+}
+
+// settle gives one reply to all recipients that were accepted.
+func (t *transfer) settle(r Reply, err error) {
+	for _, i := range t.accepted {
+		t.refuse(i, r, err)
+	}
 }

@@ -20,6 +20,7 @@ type Dialer struct {
 	ImplicitTLS bool         // TLS from the first byte (RFC 8314 s3.3), as on port 465; the policy gives the configuration
 	Auth        *Credentials // nil: no authentication
 	LMTP        bool         // speak LMTP (RFC 2033)
+	Ignore      []string     // EHLO keywords that are taken as not offered, for servers that do badly what they offer: "CHUNKING"
 
 	NetDial   func(ctx context.Context, network, addr string) (net.Conn, error) // default: a net.Dialer with LocalAddr
 	LocalAddr net.Addr                                                          // the address to connect from
@@ -155,14 +156,9 @@ func (d *Dialer) hostname() (string, error) {
 	return name, nil
 }
 
-// isLoopback tells whether host needs no encryption: it is this machine.
-func isLoopback(host string, addr net.Addr) bool {
-	switch a := addr.(type) {
-	case *net.TCPAddr:
-		return a.IP.IsLoopback()
-	case *net.UnixAddr:
-		return true
-	}
+// isLoopback tells whether host is this machine, so that nothing needs encryption. It goes by the name that was asked for: the address of the connection
+// may be that of a proxy or tunnel.
+func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
-	return ip != nil && ip.IsLoopback()
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -24,6 +24,8 @@ type RecipientResult struct {
 	// Err is nil when the server took responsibility for the message for this recipient. Otherwise it is an [*Error], whose
 	// Temporary method tells whether to try again.
 	Err error
+
+	done bool // nothing changes it any more
 }
 
 // Err gives the errors of all recipients that the server did not take the message for, joined; nil if there are none.

@@ -1,0 +1,409 @@
+package smtp_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/gomailroom/mailroom/smtp"
+	"github.com/stretchr/testify/require"
+)
+
+// hello opens a dialog with the extensions named.
+func hello(extensions ...string) string {
+	lines := append([]string{"mx.test"}, extensions...)
+	s := "S: 220 mx.test ESMTP\nC: EHLO client.test\n"
+	for i, l := range lines {
+		sep := "-"
+		if i == len(lines)-1 {
+			sep = " "
+		}
+		s += "S: 250" + sep + l + "\n"
+	}
+	return s
+}
+
+const (
+	bodyLines = `
+		C: Subject: hi
+		C:
+		C: ..one
+		C: two
+		C: .
+	`
+	chunkLines = `
+		C: BDAT 26 LAST
+		C: Subject: hi
+		C:
+		C: .one
+		C: two
+	`
+)
+
+type dialog struct {
+	name   string
+	script string
+	dialer func(d *smtp.Dialer)
+	envel  func(e *smtp.Envelope)
+	to     []string
+	body   smtp.Content
+	want   string
+	check  func(t *testing.T, r *smtp.Result, err error)
+	twice  bool // a second message over the same connection
+}
+
+var dialogs = []dialog{
+	{name: "plain", to: []string{"bob@b.test"}, script: hello() + `
+		C: MAIL FROM:<alice@a.test>
+		S: 250 ok
+		C: RCPT TO:<bob@b.test>
+		S: 250 ok
+		C: DATA
+		S: 354 go on` + bodyLines + `S: 250 2.0.0 queued as 1A`,
+		want: "bob ok 250; nil",
+		check: func(t *testing.T, r *smtp.Result, err error) {
+			require.Equal(t, smtp.Reply{Code: 250, Enhanced: smtp.EnhancedCode{2, 0, 0}, Text: "queued as 1A"}, r.Final)
+			require.Equal(t, int64(26), r.Size)
+			require.Equal(t, "not offered", r.TLS.Reason)
+		}},
+	{name: "HELO", to: []string{"bob@b.test"}, script: `
+		S: 220 old
+		C: EHLO client.test
+		S: 502 what
+		C: HELO client.test
+		S: 250 old
+		C: MAIL FROM:<alice@a.test>
+		S: 250 ok
+		C: RCPT TO:<bob@b.test>
+		S: 251 will forward
+		C: DATA
+		S: 354 go on` + bodyLines + `S: 250 ok`, want: "bob ok 250; nil"},
+	{name: "pipelined, one refused", to: []string{"bob@b.test", "eve@b.test", "carol@b.test"}, script: hello("PIPELINING", "SIZE 1000", "8BITMIME") + `
+		C: MAIL FROM:<alice@a.test> SIZE=26
+		C: RCPT TO:<bob@b.test>
+		C: RCPT TO:<eve@b.test>
+		C: RCPT TO:<carol@b.test>
+		C: DATA
+		S: 250 2.1.0 ok
+		S: 250 2.1.5 ok
+		S: 550-5.1.1 nobody
+		S: 550 5.1.1 here
+		S: 250 2.1.5 ok
+		S: 354 go on` + bodyLines + `S: 250 ok`,
+		want: "bob ok 250; eve RCPT TO:<eve@b.test>: 550 5.1.1 nobody / here; carol ok 250; nil"},
+	{name: "MAIL refused, pipelined", to: []string{"bob@b.test", "eve@b.test"}, script: hello("PIPELINING") + `
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		C: RCPT TO:<eve@b.test>
+		C: DATA
+		S: 451 4.7.1 not now
+		S: 503 5.5.1 no
+		S: 503 5.5.1 no
+		S: 503 5.5.1 no`,
+		want: "bob MAIL FROM:<alice@a.test>: 451 4.7.1 not now; eve MAIL FROM:<alice@a.test>: 451 4.7.1 not now; MAIL FROM:<alice@a.test>: 451 4.7.1 not now"},
+	{name: "MAIL refused, not pipelined", to: []string{"bob@b.test"}, script: hello() + `
+		C: MAIL FROM:<alice@a.test>
+		S: 550 5.7.1 not you`,
+		want: "bob MAIL FROM:<alice@a.test>: 550 5.7.1 not you; MAIL FROM:<alice@a.test>: 550 5.7.1 not you"},
+	{name: "all refused, and 354 all the same", twice: true, to: []string{"bob@b.test"}, script: hello("PIPELINING") + `
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		C: DATA
+		S: 250 ok
+		S: 550 no
+		S: 354 give me
+		C: .
+		S: 250 a message for nobody
+		C: RSET
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		C: DATA
+		S: 250 reset
+		S: 250 ok
+		S: 250 ok
+		S: 354 go on` + bodyLines + `S: 250 ok`,
+		want: "bob RCPT TO:<bob@b.test>: 550 no; RCPT TO:<bob@b.test>: 550 no"},
+	{name: "DATA refused", twice: true, to: []string{"bob@b.test"}, script: hello("PIPELINING") + `
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		C: DATA
+		S: 250 ok
+		S: 250 ok
+		S: 452 4.3.1 full
+		C: RSET
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		C: DATA
+		S: 250 reset
+		S: 250 ok
+		S: 250 ok
+		S: 354 go on` + bodyLines + `S: 250 ok`,
+		want: "bob DATA: 452 4.3.1 full; DATA: 452 4.3.1 full"},
+	{name: "the message is refused", twice: true, to: []string{"bob@b.test", "carol@b.test"}, script: hello("PIPELINING") + `
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		C: RCPT TO:<carol@b.test>
+		C: DATA
+		S: 250 ok
+		S: 250 ok
+		S: 250 ok
+		S: 354 go on` + bodyLines + `
+		S: 554 5.7.1 spam
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		C: RCPT TO:<carol@b.test>
+		C: DATA
+		S: 250 ok
+		S: 250 ok
+		S: 250 ok
+		S: 354 go on` + bodyLines + `S: 250 ok`,
+		want: "bob end of data: 554 5.7.1 spam; carol end of data: 554 5.7.1 spam; end of data: 554 5.7.1 spam"},
+	{name: "chunks", to: []string{"bob@b.test"}, script: hello("PIPELINING", "CHUNKING", "8BITMIME") + `
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		S: 250 ok
+		S: 250 ok` + chunkLines + `S: 250 ok`, want: "bob ok 250; nil"},
+	{name: "chunk refused", twice: true, to: []string{"bob@b.test"}, script: hello("PIPELINING", "CHUNKING") + `
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		S: 250 ok
+		S: 250 ok` + chunkLines + `
+		S: 552 5.3.4 big
+		C: RSET
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		S: 250 ok
+		S: 250 ok
+		S: 250 ok` + chunkLines + `
+		S: 250 ok`, want: "bob end of data: 552 5.3.4 big; end of data: 552 5.3.4 big"},
+	{name: "CHUNKING ignored", to: []string{"bob@b.test"}, dialer: func(d *smtp.Dialer) { d.Ignore = []string{"chunking"} }, script: hello("CHUNKING") + `
+		C: MAIL FROM:<alice@a.test>
+		S: 250 ok
+		C: RCPT TO:<bob@b.test>
+		S: 250 ok
+		C: DATA
+		S: 354 go on` + bodyLines + `S: 250 ok`, want: "bob ok 250; nil"},
+	{name: "LMTP", to: []string{"bob@b.test", "eve@b.test", "carol@b.test"}, dialer: func(d *smtp.Dialer) { d.LMTP = true }, script: `
+		S: 220 lmtp
+		C: LHLO client.test
+		S: 250-lmtp
+		S: 250 PIPELINING
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		C: RCPT TO:<eve@b.test>
+		C: RCPT TO:<carol@b.test>
+		C: DATA
+		S: 250 ok
+		S: 250 ok
+		S: 550 5.1.1 who
+		S: 250 ok
+		S: 354 go on` + bodyLines + `
+		S: 250 2.0.0 filed
+		S: 452 4.2.2 over quota`,
+		want: "bob ok 250; eve RCPT TO:<eve@b.test>: 550 5.1.1 who; carol end of data for <carol@b.test>: 452 4.2.2 over quota; nil"},
+	{name: "LMTP, lost between replies", to: []string{"bob@b.test", "carol@b.test"}, dialer: func(d *smtp.Dialer) { d.LMTP = true }, script: `
+		S: 220 lmtp
+		C: LHLO client.test
+		S: 250 lmtp
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		C: RCPT TO:<carol@b.test>
+		C: DATA
+		S: 250 ok
+		S: 250 ok
+		S: 250 ok
+		S: 354 go on` + bodyLines + `
+		S: 250 2.0.0 filed
+		X:`,
+		want: "bob ok 250; carol end of data: 421 4.4.2: unexpected EOF; end of data: 421 4.4.2: unexpected EOF"},
+	{name: "421 in the middle", to: []string{"bob@b.test", "carol@b.test"}, script: hello("PIPELINING") + `
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		C: RCPT TO:<carol@b.test>
+		C: DATA
+		S: 250 ok
+		S: 550 5.1.1 who
+		S: 421 4.3.2 going down
+		X:`,
+		want: "bob RCPT TO:<bob@b.test>: 550 5.1.1 who; carol RCPT TO:<carol@b.test>: 421 4.3.2 going down; RCPT TO:<carol@b.test>: 421 4.3.2 going down"},
+	{name: "too large for the server", to: []string{"bob@b.test"}, script: hello("SIZE 25"),
+		want: "bob MAIL: 552 5.3.4: the message is larger than the server takes; MAIL: 552 5.3.4: the message is larger than the server takes"},
+	{name: "8-bit, not offered", to: []string{"bob@b.test"}, body: smtp.StringContent("\r\nü\r\n"), script: hello(),
+		want: "bob MAIL: 554 5.6.3: the server does not take 8-bit messages; MAIL: 554 5.6.3: the server does not take 8-bit messages"},
+	{name: "8-bit", to: []string{"bob@b.test"}, body: smtp.StringContent("\nü"), script: hello("8BITMIME", "CHUNKING") + `
+		C: MAIL FROM:<alice@a.test> BODY=8BITMIME
+		S: 250 ok
+		C: RCPT TO:<bob@b.test>
+		S: 250 ok
+		C: BDAT 4 LAST
+		C:
+		S: 250 ok
+		X:`, want: "bob ok 250; nil"},
+	{name: "8-bit, reencoded", to: []string{"bob@b.test"}, body: smtp.StringContent("\nü"), script: hello("SIZE") + `
+		C: MAIL FROM:<alice@a.test> SIZE=4
+		S: 250 ok
+		C: RCPT TO:<bob@b.test>
+		S: 250 ok
+		C: DATA
+		S: 354 ok
+		C:
+		C: ue
+		C: .
+		S: 250 ok`, want: "bob ok 250; nil",
+		dialer: func(d *smtp.Dialer) {
+			d.Reencode = func(smtp.Content, smtp.Capabilities) (smtp.Content, error) { return smtp.StringContent("\r\nue"), nil }
+		}},
+	{name: "addresses outside ASCII, not offered", to: []string{"bob@b.test", "jörg@b.test"}, script: hello("PIPELINING") + `
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		C: DATA
+		S: 250 ok
+		S: 250 ok
+		S: 354 go on` + bodyLines + `S: 250 ok`,
+		want: "bob ok 250; jörg RCPT TO:<jörg@b.test>: 553 5.6.7: the server does not take internationalized mail; nil"},
+	{name: "addresses outside ASCII", to: []string{"jörg@b.test"}, script: hello("PIPELINING", "SMTPUTF8") + `
+		C: MAIL FROM:<alice@a.test> SMTPUTF8
+		C: RCPT TO:<jörg@b.test>
+		C: DATA
+		S: 250 ok
+		S: 250 ok
+		S: 354 go on` + bodyLines + `S: 250 ok`, want: "jörg ok 250; nil"},
+	{name: "parameters", to: []string{"bob@b.test"}, script: hello("PIPELINING", "DSN", "MT-PRIORITY", "AUTH PLAIN") + `
+		C: MAIL FROM:<alice@a.test> AUTH=<> RET=HDRS ENVID=q+2B1 MT-PRIORITY=3
+		C: RCPT TO:<bob@b.test> NOTIFY=SUCCESS,DELAY ORCPT=rfc822;bob+3D@b.test
+		C: DATA
+		S: 250 ok
+		S: 250 ok
+		S: 354 go on` + bodyLines + `S: 250 ok`, want: "bob ok 250; nil", envel: allParams},
+	{name: "parameters, not offered", to: []string{"bob@b.test"}, script: hello("PIPELINING") + `
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		C: DATA
+		S: 250 ok
+		S: 250 ok
+		S: 354 go on` + bodyLines + `S: 250 ok`, want: "bob ok 250; nil", envel: allParams,
+		check: func(t *testing.T, r *smtp.Result, err error) {
+			require.Equal(t, []string{"RET", "ENVID", "MT-PRIORITY", "AUTH", "NOTIFY", "ORCPT"}, r.Dropped)
+		}},
+	{name: "REQUIRETLS, not offered", to: []string{"bob@b.test"}, script: hello("REQUIRETLS"), // without TLS it means nothing
+		envel: func(e *smtp.Envelope) { e.Params.RequireTLS = true },
+		want:  "bob MAIL: 550 5.7.30: the server does not offer REQUIRETLS over TLS; MAIL: 550 5.7.30: the server does not offer REQUIRETLS over TLS"},
+	{name: "RCPTMAX", to: []string{"bob@b.test", "carol@b.test"}, script: hello("LIMITS RCPTMAX=1 MAILMAX=9") + `
+		C: MAIL FROM:<alice@a.test>
+		S: 250 ok
+		C: RCPT TO:<bob@b.test>
+		S: 250 ok
+		C: DATA
+		S: 354 go on` + bodyLines + `S: 250 ok`,
+		want: "bob ok 250; carol RCPT TO:<carol@b.test>: 452 4.5.3: more recipients than the server takes at once; nil"},
+	{name: "an address with a command in it", to: []string{"bob@b.test", "carol@b.test"}, script: hello() + `
+		C: MAIL FROM:<alice@a.test>
+		S: 250 ok
+		C: RCPT TO:<carol@b.test>
+		S: 250 ok
+		C: DATA
+		S: 354 go on` + bodyLines + `S: 250 ok`,
+		envel: func(e *smtp.Envelope) { e.To[0].Path.Local = "x>\r\nRSET\r\n" },
+		want:  "x>\r\nRSET\r\n RCPT TO:<\"x>??RSET??\"@b.test>: 553 5.1.3: an address that cannot be written in SMTP: smtp: local part is not a dot-string or quoted string; carol ok 250; nil"},
+	{name: "garbage", to: []string{"bob@b.test"}, script: hello() + `
+		C: MAIL FROM:<alice@a.test>
+		S: <html>`, want: "bob MAIL FROM:<alice@a.test>: 421 4.5.0: " + badReply + "; MAIL FROM:<alice@a.test>: 421 4.5.0: " + badReply},
+	{name: "lines of one reply with different codes", to: []string{"bob@b.test"}, script: hello() + `
+		C: MAIL FROM:<alice@a.test>
+		S: 250-one
+		S: 550 two`, want: "bob MAIL FROM:<alice@a.test>: 421 4.5.0: " + badReply + "; MAIL FROM:<alice@a.test>: 421 4.5.0: " + badReply},
+	{name: "DATA answered by something else", to: []string{"bob@b.test"}, script: hello("PIPELINING") + `
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		C: DATA
+		S: 250 ok
+		S: 250 ok
+		S: 250 ok`, want: "bob DATA: 421 4.5.0 unexpected reply 250 ok: " + badReply + "; DATA: 421 4.5.0 unexpected reply 250 ok: " + badReply},
+	{name: "a message answered by something else", to: []string{"bob@b.test"}, script: hello("PIPELINING") + `
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		C: DATA
+		S: 250 ok
+		S: 250 ok
+		S: 354 go on` + bodyLines + `S: 354 go on`,
+		want: "bob end of data: 421 4.5.0 unexpected reply 354 go on: " + badReply + "; end of data: 421 4.5.0 unexpected reply 354 go on: " + badReply},
+}
+
+const badReply = "the server sent something that is not an SMTP reply"
+
+func allParams(e *smtp.Envelope) {
+	priority, auth := 3, ""
+	e.Params = smtp.MailParams{Return: smtp.ReturnHeaders, EnvelopeID: "q+1", Priority: &priority, Auth: &auth}
+	e.To[0].Params = smtp.RcptParams{Notify: smtp.NotifySuccess | smtp.NotifyDelay,
+		OriginalRecipient: smtp.OriginalRecipient{Type: "rfc822", Address: "bob=@b.test"}}
+}
+
+// run plays one dialog; at and every say where the client's reads are cut.
+func (d dialog) run(t *testing.T, at int, every bool) {
+	dialer := client()
+	if d.dialer != nil {
+		d.dialer(dialer)
+	}
+	body := d.body
+	if body == nil {
+		body = letter
+	}
+	e := envelope(t, "alice@a.test", d.to...)
+	if d.envel != nil {
+		d.envel(e)
+	}
+	conn, err := dialer.NewConn(background, &splitConn{peer(t, script(d.script)), at, every}, "mx.test")
+	require.NoError(t, err)
+	defer conn.Close()
+	r, err := conn.Send(background, e, body)
+	require.Equal(t, d.want, outcome(r, err))
+	if d.check != nil {
+		d.check(t, r, err)
+	}
+	if d.twice {
+		synctest.Wait()
+		r, err = conn.Send(background, e, body)
+		require.NoError(t, err)
+		require.NoError(t, r.Err())
+	}
+}
+
+func TestClientDialogs(t *testing.T) {
+	t.Parallel()
+	for _, d := range dialogs {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { d.run(t, 0, false) })
+		})
+	}
+}
+
+// The dialogs go the same way wherever the server's octets are cut.
+func TestClientDialogsSplit(t *testing.T) {
+	t.Parallel()
+	for _, d := range dialogs {
+		t.Run(d.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { d.run(t, 0, true) })
+			for at := 1; at < serverOctets(d.script); at++ {
+				ok := t.Run(fmt.Sprint(at), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) { d.run(t, at, false) })
+				})
+				if !ok {
+					return
+				}
+			}
+		})
+	}
+}
+
+func serverOctets(s string) int {
+	n := 0
+	for line := range strings.Lines(s) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "S: "); ok {
+			n += len(text) + 2
+		}
+	}
+	return n
+}
