@@ -156,6 +156,13 @@ func TestA1_05_FailureDefers(t *testing.T) {
 			_, err := ask(r, "example.org")
 			mustDefer(t, err, mxresolve.KindLookupFailed, "4.4.3")
 			require.Zero(t, s.Count("", "A")+s.Count("", "AAAA"), "never implicit MX")
+			says := map[string]string{"lame": "lame", "about others": "other names", "malformed": "malformed", "timeout": "no answer within",
+				"wrong question": "no answer within", "bogus": "SERVFAIL", "YXDOMAIN": "YXDOMAIN"}
+			if text, ok := says[name]; ok {
+				require.Contains(t, err.Error(), text)
+			} else {
+				require.Contains(t, err.Error(), name)
+			}
 			if name == "bogus" {
 				require.Equal(t, "DNSSEC Bogus: signature expired", err.Extended)
 				require.Contains(t, err.Error(), "signature expired")
