@@ -1,0 +1,292 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/gomailroom/mailroom/internal/seglog"
+)
+
+// Claim implements [Store].
+func (l *Log) Claim(_ context.Context, now time.Time, free func(domain string) bool) (*Job, time.Time, error) {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil, time.Time{}, seglog.ErrClosed
+	}
+	w, next := l.index.next(now, free)
+	if w == nil {
+		l.mu.Unlock()
+		return nil, next, nil
+	}
+	w.claimed = true
+	w.entry.busy++
+	l.mu.Unlock()
+	m, err := l.message(w.entry)
+	if err != nil {
+		// A log that cannot be read now: the work goes back, for a later time.
+		l.mu.Lock()
+		w.due = now.Add(time.Minute)
+		l.giveBack(w)
+		l.mu.Unlock()
+		return nil, time.Time{}, fmt.Errorf("queue: message %s: %w", w.entry.id, err)
+	}
+	j := &Job{ID: w.entry.id, Domain: w.domain.name, Message: *m, Content: &logContent{l, w.entry}}
+	l.mu.Lock()
+	for _, i := range w.indexes {
+		j.Indexes = append(j.Indexes, i)
+		j.States = append(j.States, w.entry.states[i])
+	}
+	l.mu.Unlock()
+	return j, time.Time{}, nil
+}
+
+// giveBack ends a claim.
+func (l *Log) giveBack(w *work) {
+	w.claimed = false
+	w.entry.busy--
+	if len(w.indexes) > 0 {
+		l.index.push(w)
+	}
+}
+
+// message reads a message's record.
+func (l *Log) message(e *entry) (*Message, error) {
+	r, text, err := l.openFrame(e)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	head := make([]byte, text)
+	if _, err := io.ReadFull(r, head); err != nil {
+		return nil, err
+	}
+	record, _, err := decodeMessage(head)
+	if err != nil {
+		return nil, err
+	}
+	return &record.Message, nil
+}
+
+// openFrame opens a message's frame and tells where its text begins. The message may be moved at the same time, so a
+// place that is gone is looked up once more.
+func (l *Log) openFrame(e *entry) (*seglog.Reader, int64, error) {
+	var old seglog.Pos
+	for {
+		l.mu.Lock()
+		pos, text := e.pos, e.text
+		l.mu.Unlock()
+		r, err := l.log.Read(pos)
+		if err == nil || pos == old {
+			return r, text, err
+		}
+		old = pos
+	}
+}
+
+// logContent is a queued text. It can be opened as long as its message is in the queue.
+type logContent struct {
+	log   *Log
+	entry *entry
+}
+
+func (c *logContent) Size() int64 { return c.entry.size }
+
+type frameText struct {
+	*io.SectionReader
+	io.Closer
+}
+
+func (c *logContent) Open() (io.ReadCloser, error) {
+	if c.entry.file != "" {
+		f, err := c.log.fs.Open(c.entry.file)
+		if err != nil {
+			return nil, fmt.Errorf("queue: %w", err)
+		}
+		return frameText{io.NewSectionReader(f, 0, c.entry.size), f}, nil
+	}
+	r, text, err := c.log.openFrame(c.entry)
+	if err != nil {
+		return nil, fmt.Errorf("queue: %w", err)
+	}
+	return frameText{io.NewSectionReader(r, text, c.entry.size), r}, nil
+}
+
+// Settle implements [Store]. States that only say when to try next are flushed with the next message: losing one costs
+// an early retry. A final state is flushed before Settle returns: losing it would deliver twice.
+func (l *Log) Settle(_ context.Context, j *Job, states []State) error {
+	if len(states) != len(j.Indexes) {
+		return fmt.Errorf("queue: %d states for %d recipients", len(states), len(j.Indexes))
+	}
+	record := &statesRecord{ID: j.ID, States: map[int]State{}}
+	final := false
+	for n, i := range j.Indexes {
+		record.States[i] = states[n]
+		final = final || states[n].Phase != Waiting
+	}
+	payload, err := encodeStates(record)
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	if final {
+		_, err = l.log.Append(frameStates, payload)
+	} else {
+		err = l.log.AppendLazy(frameStates, payload)
+	}
+	// The states count in memory even if the disk failed: what was delivered is not delivered again while this process lives.
+	l.mu.Lock()
+	if e := l.entries[j.ID]; e != nil {
+		for _, w := range e.works {
+			if w.claimed && w.domain.name == j.Domain {
+				l.settle(w, record.States)
+			}
+		}
+		if e.waiting == 0 && e.busy == 0 {
+			l.forget(e)
+		}
+	}
+	l.mu.Unlock()
+	l.compact()
+	l.wake()
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	return nil
+}
+
+// settle takes new states of one work into memory.
+func (l *Log) settle(w *work, states map[int]State) {
+	e := w.entry
+	var rest []int
+	for _, i := range w.indexes {
+		e.states[i] = states[i]
+		if states[i].Phase != Waiting {
+			e.waiting--
+			e.states[i].Text = ""
+			continue
+		}
+		if len(rest) == 0 || states[i].Due.Before(w.due) {
+			w.due = states[i].Due
+		}
+		rest = append(rest, i)
+	}
+	w.indexes = rest
+	l.giveBack(w)
+}
+
+// forget drops a finished message from memory, and its text.
+func (l *Log) forget(e *entry) {
+	for _, w := range e.works {
+		if !w.claimed && len(w.indexes) > 0 {
+			l.index.remove(w)
+		}
+	}
+	delete(l.entries, e.id)
+	l.live -= e.frame
+	if e.file != "" {
+		if err := l.fs.Remove(e.file); err != nil { // the next start sweeps it
+			l.logger.Warn("queue: cannot remove a finished text", "file", e.file, "error", err)
+		}
+	}
+}
+
+// List implements [Store].
+func (l *Log) List(ctx context.Context) ([]Status, error) {
+	l.mu.Lock()
+	ids := slices.Sorted(maps.Keys(l.entries))
+	l.mu.Unlock()
+	var list []Status
+	for _, id := range ids {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		l.mu.Lock()
+		e := l.entries[id]
+		l.mu.Unlock()
+		if e == nil {
+			continue
+		}
+		m, err := l.message(e)
+		if err != nil {
+			return nil, fmt.Errorf("queue: message %s: %w", id, err)
+		}
+		l.mu.Lock()
+		list = append(list, Status{ID: id, Message: *m, Size: e.size, States: slices.Clone(e.states)})
+		l.mu.Unlock()
+	}
+	return list, nil
+}
+
+// Retry implements [Store].
+func (l *Log) Retry(_ context.Context, id ID) error {
+	l.mu.Lock()
+	e := l.entries[id]
+	if e == nil {
+		l.mu.Unlock()
+		return ErrNotFound
+	}
+	now := time.Now()
+	for _, w := range e.works {
+		if w.claimed || len(w.indexes) == 0 {
+			continue
+		}
+		l.index.remove(w)
+		w.due = now
+		l.index.push(w)
+	}
+	l.mu.Unlock()
+	l.wake()
+	return nil
+}
+
+// Remove implements [Store].
+func (l *Log) Remove(_ context.Context, id ID) error {
+	l.mu.Lock()
+	e := l.entries[id]
+	if e == nil || e.busy > 0 {
+		l.mu.Unlock()
+		if e == nil {
+			return ErrNotFound
+		}
+		return ErrBusy
+	}
+	l.hold(e)
+	l.mu.Unlock()
+	payload, err := encodeStates(&statesRecord{ID: id})
+	if err == nil {
+		_, err = l.log.Append(frameRemoved, payload)
+	}
+	l.mu.Lock()
+	l.unhold(e)
+	if err == nil {
+		l.forget(e)
+	}
+	l.mu.Unlock()
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
+	return nil
+}
+
+// hold takes all works of an idle entry out of the index, so that nobody else can touch it.
+func (l *Log) hold(e *entry) {
+	e.busy++
+	for _, w := range e.works {
+		if len(w.indexes) > 0 {
+			l.index.remove(w)
+		}
+	}
+}
+
+func (l *Log) unhold(e *entry) {
+	e.busy--
+	for _, w := range e.works {
+		if len(w.indexes) > 0 {
+			l.index.push(w)
+		}
+	}
+}

@@ -1,0 +1,100 @@
+package queue
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/gomailroom/mailroom/mime"
+	"github.com/gomailroom/mailroom/smtp"
+)
+
+// notify tells the sender what became of recipients, where the sender asked for it or has to know (RFC 3461 s5.2): failures
+// unless NOTIFY says otherwise, one delay, and deliveries to servers that cannot report them when NOTIFY=SUCCESS was given.
+// A notification that cannot be sent puts the recipients back, so that it is tried again.
+func (q *Queue) notify(ctx context.Context, j *Job, states []State, outcomes []outcome) {
+	from := j.Message.Envelope.From
+	var about []mime.DSNRecipient
+	var failed, delayed []int
+	for n := range states {
+		s := &states[n]
+		to := j.Message.Envelope.To[j.Indexes[n]]
+		var action mime.DSNAction
+		switch asked := to.Params.Notify; {
+		case s.Phase == Failed && (asked == 0 || asked&smtp.NotifyFailure != 0):
+			action = mime.ActionFailed
+			failed = append(failed, n)
+		case s.Phase == Delivered && asked&smtp.NotifySuccess != 0 && outcomes[n].relay:
+			action = mime.ActionRelayed
+		case s.Phase == Waiting && !s.Delayed && s.Attempts > j.States[n].Attempts && q.DelayNotice > 0 &&
+			time.Since(j.Message.Queued) >= q.DelayNotice && (asked == 0 || asked&smtp.NotifyDelay != 0):
+			action = mime.ActionDelayed
+			delayed = append(delayed, n)
+			s.Delayed = true
+		default:
+			continue
+		}
+		about = append(about, q.report(to, *s, action))
+	}
+	if len(about) == 0 || from.IsNull() { // RFC 5321 s6.1: never answer a notification with one
+		return
+	}
+	if err := q.sendNotice(ctx, j, about); err != nil {
+		q.Logger.LogAttrs(ctx, slog.LevelError, "cannot notify a sender; will try again", slog.String("id", j.ID.String()), slog.String("from", from.String()), slog.Any("error", err))
+		for _, n := range delayed {
+			states[n].Delayed = false
+		}
+		for _, n := range failed {
+			states[n].Phase, states[n].Due = Waiting, time.Now().Add(time.Minute)
+		}
+	}
+}
+
+func (q *Queue) report(to smtp.Recipient, s State, action mime.DSNAction) mime.DSNRecipient {
+	r := mime.DSNRecipient{Final: to.Path.Mailbox.String(), Action: action, RemoteMTA: s.Remote, LastTried: time.Now(), Status: "2.0.0"}
+	if to.Params.OriginalRecipient.Address != "" {
+		r.Original = to.Params.OriginalRecipient.Type + ";" + to.Params.OriginalRecipient.Address
+	}
+	if s.Code != 0 {
+		r.Status = s.Enhanced.String()
+		r.Diagnostic = strings.TrimSpace(fmt.Sprintf("%d %s %s", s.Code, s.Enhanced, strings.ReplaceAll(s.Text, "\n", " ")))
+		if action == mime.ActionFailed && s.Enhanced[0] == 4 {
+			r.Status = fmt.Sprintf("5%s", r.Status[1:]) // given up: what was temporary has become final
+		}
+	}
+	return r
+}
+
+func (q *Queue) sendNotice(ctx context.Context, j *Job, about []mime.DSNRecipient) error {
+	m := j.Message.Envelope
+	to := smtp.ForwardPath{Mailbox: m.From.Mailbox}
+	dsn := mime.DSN{
+		From: mime.Addr("Mail Delivery System", "mailer-daemon@"+q.Hostname), To: mime.Addr("", m.From.Mailbox.String()),
+		EnvelopeID: m.Params.EnvelopeID, ReportingMTA: q.Hostname, Arrived: j.Message.Queued,
+		Recipients: about, Original: j.Content, UTF8: m.Params.UTF8, OriginalUTF8: m.Params.UTF8,
+		HeadersOnly: m.Params.Return == smtp.ReturnHeaders || !anyFailed(about), // RFC 3461 s6.2
+	}
+	composed, err := dsn.Compose()
+	if err != nil {
+		return fmt.Errorf("compose a notification: %w", err)
+	}
+	e := &smtp.Envelope{To: []smtp.Recipient{{Path: to, Params: smtp.RcptParams{Notify: smtp.NotifyNever}}}, Params: smtp.MailParams{UTF8: m.Params.UTF8, Size: composed.Size()}}
+	if err := q.Return(ctx, e, composed); err != nil {
+		return err
+	}
+	if q.Trace.Notified != nil {
+		q.Trace.Notified(j.ID, m.From, composed)
+	}
+	return nil
+}
+
+func anyFailed(about []mime.DSNRecipient) bool {
+	for _, r := range about {
+		if r.Action == mime.ActionFailed {
+			return true
+		}
+	}
+	return false
+}

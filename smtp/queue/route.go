@@ -1,0 +1,102 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+
+	"github.com/gomailroom/mailroom/mxresolve"
+	"github.com/gomailroom/mailroom/smtp"
+)
+
+// A Router says where mail for a domain goes. An *smtp.Error decides by its code whether the message is returned or tried again later; any other error is temporary.
+type Router interface {
+	Route(ctx context.Context, domain string) ([]Host, error)
+}
+
+// A Host is a server to hand messages to. Hosts are tried in order until one talks.
+type Host struct {
+	Name        string   // for TLS and for reports
+	Addrs       []string // "192.0.2.1:25", tried in order; a path for a Unix socket
+	TLS         smtp.TLSPolicy
+	ImplicitTLS bool
+	LMTP        bool
+	Auth        *smtp.Credentials
+}
+
+// MXRouter delivers to the mail exchangers of each domain.
+type MXRouter struct {
+	Resolver *mxresolve.Resolver // default: the zero Resolver
+	Port     int                 // default 25
+	MaxAddrs int                 // how many addresses of all hosts together are tried in one attempt; default 5
+}
+
+// Route implements [Router].
+func (r *MXRouter) Route(ctx context.Context, domain string) ([]Host, error) {
+	resolver := r.Resolver
+	if resolver == nil {
+		resolver = &mxresolve.Resolver{}
+	}
+	plan, err := resolver.Resolve(ctx, domain)
+	if err != nil {
+		return nil, resolveError(domain, err)
+	}
+	port, left := strconv.Itoa(or(r.Port, 25)), or(r.MaxAddrs, 5)
+	var hosts []Host
+	for _, h := range plan.Hosts {
+		host := Host{Name: h.Name, TLS: h.TLS.Config}
+		for _, addr := range h.Addrs[:min(left, len(h.Addrs))] {
+			host.Addrs = append(host.Addrs, net.JoinHostPort(addr.String(), port))
+		}
+		left -= len(host.Addrs)
+		if len(host.Addrs) > 0 {
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts, nil
+}
+
+// resolveError gives a resolver's verdict as the reply that it amounts to.
+func resolveError(domain string, err error) error {
+	e, ok := errors.AsType[*mxresolve.Error](err)
+	if !ok {
+		return err
+	}
+	reply := &smtp.Error{Code: e.Code, Command: "look up " + domain, Err: err}
+	if _, scan := fmt.Sscanf(e.Enhanced, "%d.%d.%d", &reply.Enhanced[0], &reply.Enhanced[1], &reply.Enhanced[2]); scan != nil || reply.Code == 0 {
+		reply.Code, reply.Enhanced = 451, smtp.EnhancedCode{4, 4, 3} // RFC 3463 X.4.3
+	}
+	return reply
+}
+
+// RelayRouter delivers everything to one server, which does the rest.
+type RelayRouter struct {
+	Addr        string            // "host:port", or the path of a Unix socket
+	TLS         smtp.TLSPolicy    // default: as the Dialer's
+	ImplicitTLS bool              // TLS from the first byte, as on port 465
+	LMTP        bool              // speak LMTP
+	Auth        *smtp.Credentials // nil: none
+}
+
+// Route implements [Router].
+func (r *RelayRouter) Route(context.Context, string) ([]Host, error) {
+	name, _, err := net.SplitHostPort(r.Addr)
+	if err != nil {
+		name = r.Addr
+	}
+	if ip, err := netip.ParseAddr(name); err == nil {
+		name = "[" + ip.String() + "]"
+	}
+	return []Host{{Name: name, Addrs: []string{r.Addr}, TLS: r.TLS, ImplicitTLS: r.ImplicitTLS, LMTP: r.LMTP, Auth: r.Auth}}, nil
+}
+
+func or[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
