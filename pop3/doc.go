@@ -1,0 +1,52 @@
+// Package pop3 is a POP3 server (RFC 1939 with the extensions that are in use).
+// It speaks the protocol; a [Backend] has the messages and an [Authenticator]
+// knows the passwords.
+//
+//	srv := &pop3.Server{
+//		Backend:   store,     // finds the maildrop of an identity
+//		Auth:      directory, // checks names and passwords
+//		TLSConfig: tlsConfig, // offers STLS
+//	}
+//	go srv.ServeTLS(implicit)       // port 995
+//	err := srv.Serve(listener)      // port 110
+//
+// # The maildrop
+//
+// At login the server asks the maildrop once for its messages; numbers, sizes
+// and identifiers then stay as they are for the session, whatever happens to
+// the mailbox. Messages that the client deletes are given to Commit, all
+// together, and only when the client says QUIT: a session that breaks, times
+// out or is cut deletes nothing (RFC 1939 s6). Messages are streamed; bare LF
+// becomes CRLF on the way, and lines that begin with a dot are stuffed.
+//
+// Package pop3test has a suite for implementations of Backend, and one in
+// memory.
+//
+// # Authentication
+//
+// Plaintext passwords (USER and PASS, AUTH PLAIN and LOGIN) are taken under TLS
+// only, unless InsecureAuth is set. SCRAM and APOP are offered when the server
+// has what they need. Unknown users and wrong passwords get the same answer.
+// Failures are counted by address and account: after 30 in a quarter of an hour
+// from an address, or 60 for an account, further attempts get [SYS/TEMP].
+//
+// # Limits
+//
+// A command line has 512 octets at most (RFC 2449 s4 asks for 255), lines of a
+// SASL exchange 12,288. Before login a connection has one minute in all;
+// afterwards it may be silent for ten. See [Limits] for these and others.
+// Lines may end with LF alone. What looks like HTTP or a TLS handshake on
+// the plain port ends the connection.
+//
+// # Standards
+//
+//	RFC 1939  POP3                           done; APOP only where Server.Secrets is set
+//	RFC 2449  CAPA, RESP-CODES, PIPELINING,  done; EXPIRE where Server.ExpireDays is set,
+//	          EXPIRE, LOGIN-DELAY            LOGIN-DELAY where Server.LoginDelay is set
+//	RFC 2595  STLS                           done
+//	RFC 3206  AUTH-RESP-CODE, SYS, AUTH      done
+//	RFC 5034  AUTH with initial response     done: PLAIN, LOGIN, SCRAM-SHA-256(-PLUS), CRAM-MD5
+//	RFC 6856  UTF8, LANG                     UTF8 done, without surrogates: a message that needs it gets
+//	                                         [UTF8] until the client has asked for it; LANG has i-default alone
+//	RFC 8314  implicit TLS                   done, ServeTLS
+package pop3

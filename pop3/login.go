@@ -1,0 +1,214 @@
+package pop3
+
+import (
+	"crypto/hmac"
+	"crypto/md5"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/gomailroom/mailroom/internal/sasl"
+)
+
+func newBanner(hostname string) string {
+	return fmt.Sprintf("<%s.%d@%s>", rand.Text(), time.Now().Unix(), hostname)
+}
+
+// cmdUser never tells whether there is such a user.
+func (s *session) cmdUser(arg string, hasArg bool) {
+	switch {
+	case !s.plaintext():
+		s.fail(errNeedTLS)
+	case !hasArg:
+		s.badCommand(errSyntax)
+	default:
+		s.user = arg
+		s.out.line("+OK send PASS")
+	}
+}
+
+// cmdPass: the password is the rest of the line, spaces included (RFC 1939 s7).
+func (s *session) cmdPass(arg string, _ bool) {
+	name := s.user
+	s.user = ""
+	if name == "" {
+		s.badCommand(errNotNow)
+		return
+	}
+	identity, err := s.cfg.sasl.Login(s.ctx, s.conn.Remote, name, arg)
+	s.loggedIn("PASS", name, identity, err)
+}
+
+// cmdApop: RFC 1939 s7.
+func (s *session) cmdApop(arg string, _ bool) {
+	if s.banner == "" {
+		s.fail(errNotNow)
+		return
+	}
+	i := strings.LastIndexByte(arg, ' ')
+	if i <= 0 {
+		s.badCommand(errSyntax)
+		return
+	}
+	name := arg[:i]
+	identity, err := s.cfg.sasl.Digest(s.ctx, s.conn.Remote, name, func(secret string) bool {
+		sum := md5.Sum([]byte(s.banner + secret))
+		return hmac.Equal([]byte(hex.EncodeToString(sum[:])), []byte(arg[i+1:]))
+	})
+	s.loggedIn("APOP", name, identity, err)
+}
+
+// cmdAuth: RFC 5034 s4. Without an argument it lists the mechanisms, as old
+// clients expect.
+func (s *session) cmdAuth(arg string, hasArg bool) {
+	if !hasArg {
+		s.out.line("+OK mechanisms follow")
+		for _, name := range s.cfg.sasl.Mechanisms(s.conn) {
+			s.out.line(name)
+		}
+		s.out.line(".")
+		return
+	}
+	name, initial, hasInitial := strings.Cut(arg, " ")
+	var response []byte
+	if hasInitial {
+		var err error
+		if response, err = sasl.DecodeInitial([]byte(initial)); err != nil {
+			s.badCommand(errSyntax)
+			return
+		}
+	}
+	auth, err := s.cfg.sasl.Start(s.ctx, name, s.conn)
+	if err != nil {
+		s.fail(&Error{Text: "mechanism not offered"})
+		return
+	}
+	s.auth = auth
+	s.authStep(response)
+}
+
+func (s *session) authResponse(l []byte) {
+	response, err := sasl.DecodeResponse(l)
+	switch {
+	case errors.Is(err, sasl.ErrCanceled):
+		s.auth = nil
+		s.fail(&Error{Text: "authentication canceled"})
+	case err != nil:
+		s.auth = nil
+		s.badCommand(errSyntax)
+	default:
+		s.authStep(response)
+	}
+}
+
+func (s *session) authStep(response []byte) {
+	challenge, done, err := s.auth.Next(response)
+	if err == nil && !done {
+		s.out.line("+ ", sasl.Encode(challenge))
+		return
+	}
+	identity := s.auth.Identity()
+	s.auth = nil
+	s.loggedIn("AUTH", "", identity, err)
+}
+
+// loggedIn ends an authentication, well or not.
+func (s *session) loggedIn(how, name, identity string, err error) {
+	if err == nil {
+		if e := s.open(identity); e != nil {
+			s.fail(e)
+			return
+		}
+		s.log.Info("logged in", "how", how, "identity", identity, "messages", len(s.messages))
+		s.out.str("+OK ")
+		s.stat()
+		return
+	}
+	s.log.Info("login failed", "how", how, "user", name, "error", err)
+	if sasl.IsTemporary(err) {
+		s.fail(errTempAuth) // RFC 3206 s4
+	} else {
+		s.fail(errAuth) // RFC 3206 s5
+	}
+	if s.failures++; s.failures >= s.cfg.limits.AuthFailures {
+		s.state = ended
+	}
+}
+
+// open enters the transaction state.
+func (s *session) open(identity string) *Error {
+	if s.cfg.loginDelay > 0 && !s.cfg.delays.enter(identity, s.cfg.loginDelay) {
+		return errLoginDelay
+	}
+	drop, err := s.cfg.backend.Maildrop(s.ctx, identity)
+	if err != nil {
+		s.log.Warn("maildrop not opened", "identity", identity, "error", err)
+		return replyError(err, errTempStore)
+	}
+	messages, err := drop.Messages(s.ctx)
+	if err == nil {
+		err = check(messages)
+	}
+	if err != nil {
+		drop.Close()
+		s.log.Warn("maildrop not read", "identity", identity, "error", err)
+		return replyError(err, errTempStore)
+	}
+	s.drop, s.messages, s.identity = drop, messages, identity
+	s.gone = make([]bool, len(messages))
+	for _, m := range messages {
+		s.octets += m.Size
+	}
+	s.state = transaction
+	return nil
+}
+
+// check refuses what would break the protocol.
+func check(messages []Message) error {
+	for _, m := range messages {
+		bad := len(m.UID) == 0 || len(m.UID) > 70 || m.Size < 0
+		for i := range len(m.UID) {
+			bad = bad || m.UID[i] < '!' || m.UID[i] > '~'
+		}
+		if bad {
+			return &Error{Code: errBrokenStore.Code, Text: errBrokenStore.Text, Err: fmt.Errorf("message %q of %d octets", m.UID, m.Size)}
+		}
+	}
+	return nil
+}
+
+// delays remembers when identities logged in (RFC 2449 s6.5).
+type delays struct {
+	mu   sync.Mutex
+	last map[string]time.Time
+}
+
+const maxDelays = 100_000 // identities; when there are more, old ones go first
+
+func (d *delays) enter(identity string, delay time.Duration) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	now := time.Now()
+	if t, ok := d.last[identity]; ok && now.Sub(t) < delay {
+		return false
+	}
+	if len(d.last) >= maxDelays {
+		for id, t := range d.last {
+			if now.Sub(t) >= delay {
+				delete(d.last, id)
+			}
+		}
+		if len(d.last) >= maxDelays {
+			clear(d.last)
+		}
+	}
+	if d.last == nil {
+		d.last = make(map[string]time.Time)
+	}
+	d.last[identity] = now
+	return true
+}

@@ -1,0 +1,263 @@
+package pop3
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gomailroom/mailroom/internal/sasl"
+)
+
+// NeverExpires is the ExpireDays of a server that keeps messages for ever.
+const NeverExpires = -1
+
+// A Server serves maildrops to POP3 clients. Only Backend has to be set, and
+// one of Auth, SCRAM and Secrets for anybody to come in. The fields must not
+// change once it serves. Its methods may be called concurrently.
+type Server struct {
+	Backend Backend       // required
+	Auth    Authenticator // USER and PASS, AUTH PLAIN and LOGIN; nil: not offered
+	SCRAM   SCRAMKeys     // AUTH SCRAM-SHA-256 and SCRAM-SHA-256-PLUS; nil: not offered
+	Secrets Secrets       // APOP and AUTH CRAM-MD5; nil: not offered
+
+	TLSConfig    *tls.Config // offers STLS, and is what ServeTLS uses; nil: neither
+	InsecureAuth bool        // take plaintext passwords without TLS too
+
+	Hostname       string        // in challenges; default os.Hostname
+	Implementation string        // what CAPA tells of the server; default nothing
+	ExpireDays     int           // days that messages are kept, or NeverExpires; default: nothing is told
+	LoginDelay     time.Duration // least time between logins of an account; default none
+
+	Limits Limits       // zero fields have defaults
+	Logger *slog.Logger // nil: silent. Secrets are never logged
+
+	setup    sync.Once
+	settings settings
+	setupErr error
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	conns     map[*conn]struct{}
+	addresses map[netip.Addr]int
+	closed    bool
+	gone      chan struct{} // closed when the last connection has ended after Shutdown
+	draining  atomic.Bool
+}
+
+// settings are the server's fields with defaults, shared by its sessions.
+type settings struct {
+	backend        Backend
+	sasl           sasl.Config
+	tls            *tls.Config
+	certificate    *x509.Certificate
+	hostname       string
+	implementation string
+	expireDays     int
+	loginDelay     time.Duration
+	limits         Limits
+	log            *slog.Logger
+	delays         delays
+	blocks         sync.Pool // *[blockSize]byte
+	outputs        sync.Pool // *[outputSize]byte
+}
+
+func (c *settings) getBlock() []byte {
+	if b, ok := c.blocks.Get().(*[blockSize]byte); ok {
+		return b[:]
+	}
+	return make([]byte, blockSize)
+}
+
+func (c *settings) getOutput() []byte {
+	if b, ok := c.outputs.Get().(*[outputSize]byte); ok {
+		return b[:0]
+	}
+	return make([]byte, 0, outputSize)
+}
+
+func (c *settings) delaySeconds() int {
+	return int((c.loginDelay + time.Second - 1) / time.Second)
+}
+
+func (s *Server) prepare() (*settings, error) {
+	s.setup.Do(func() {
+		c := &s.settings
+		if s.Backend == nil {
+			s.setupErr = errors.New("pop3: Server.Backend is not set")
+			return
+		}
+		c.backend = s.Backend
+		if c.hostname = s.Hostname; c.hostname == "" {
+			c.hostname, _ = os.Hostname()
+		}
+		if c.hostname == "" || strings.ContainsFunc(c.hostname, func(r rune) bool { return r <= ' ' || r > '~' || r == '<' || r == '>' }) {
+			c.hostname = "localhost"
+		}
+		c.implementation = strings.Map(func(r rune) rune {
+			if r < '!' || r > '~' {
+				return '-'
+			}
+			return r
+		}, s.Implementation)
+		c.expireDays, c.loginDelay = s.ExpireDays, s.LoginDelay
+		c.limits = s.Limits.withDefaults()
+		if s.Auth != nil {
+			c.sasl.VerifyPassword = s.Auth.VerifyPassword
+		}
+		if s.SCRAM != nil {
+			c.sasl.SCRAM = s.SCRAM.SCRAMKeys
+		}
+		if s.Secrets != nil {
+			c.sasl.Secret = s.Secrets.Secret
+		}
+		c.sasl.Hostname, c.sasl.AllowPlaintext = c.hostname, s.InsecureAuth
+		c.sasl.Limiter = &sasl.Limiter{}
+		if s.TLSConfig != nil {
+			c.tls = s.TLSConfig.Clone()
+			if len(c.tls.NextProtos) == 0 {
+				// Clients that name another protocol are turned away in the
+				// handshake (RFC 7301).
+				c.tls.NextProtos = []string{"pop3"}
+			}
+			c.certificate = sasl.ServerCertificate(s.TLSConfig)
+		}
+		if c.log = s.Logger; c.log == nil {
+			c.log = slog.New(slog.DiscardHandler)
+		}
+	})
+	return &s.settings, s.setupErr
+}
+
+// Serve accepts connections from l until Shutdown or Close, then returns
+// ErrServerClosed. It closes l.
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close()
+	cfg, err := s.prepare()
+	if err != nil {
+		return err
+	}
+	if !s.addListener(l) {
+		return ErrServerClosed
+	}
+	defer s.removeListener(l)
+	wait := time.Duration(0)
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			if s.isClosed() {
+				return ErrServerClosed
+			}
+			// Out of file descriptors, or the peer was gone already: the listener is
+			// still good, as net/http sees it.
+			if t, ok := errors.AsType[net.Error](err); ok && t.Temporary() {
+				wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+				cfg.log.Warn("accept failed, trying again", "error", err, "wait", wait)
+				time.Sleep(wait)
+				continue
+			}
+			return err
+		}
+		wait = 0
+		go s.ServeConn(context.Background(), c)
+	}
+}
+
+// ServeTLS is Serve for implicit TLS (RFC 8314), with TLSConfig.
+func (s *Server) ServeTLS(l net.Listener) error {
+	cfg, err := s.prepare()
+	if err == nil && cfg.tls == nil {
+		err = errors.New("pop3: ServeTLS needs Server.TLSConfig")
+	}
+	if err != nil {
+		l.Close()
+		return err
+	}
+	return s.Serve(tls.NewListener(l, cfg.tls))
+}
+
+// Shutdown stops listening, ends the connections that have not logged in, and
+// lets the others go on to their QUIT. It returns when all are gone, or with
+// the error of ctx; then Close may cut the rest.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop()
+	s.draining.Store(true)
+	s.mu.Lock()
+	if s.gone == nil {
+		s.gone = make(chan struct{})
+		if len(s.conns) == 0 {
+			close(s.gone)
+		}
+	}
+	gone := s.gone
+	conns := slices.Collect(maps.Keys(s.conns))
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.raw.SetReadDeadline(past) // wakes it; one that has logged in goes on
+	}
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close stops listening and cuts all connections; what they had marked as
+// deleted stays.
+func (s *Server) Close() error {
+	s.stop()
+	s.mu.Lock()
+	conns := slices.Collect(maps.Keys(s.conns))
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.cancel()
+	}
+	return nil
+}
+
+// stop closes the listeners and refuses new connections.
+func (s *Server) stop() {
+	s.mu.Lock()
+	s.closed = true
+	listeners := slices.Collect(maps.Keys(s.listeners))
+	s.mu.Unlock()
+	for _, l := range listeners {
+		l.Close()
+	}
+}
+
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+func (s *Server) addListener(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	if s.listeners == nil {
+		s.listeners = make(map[net.Listener]struct{})
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) removeListener(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+}
