@@ -2,6 +2,7 @@ package smtp_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -66,7 +67,7 @@ func (s script) run(nc net.Conn) error {
 	}
 	rest, err := io.ReadAll(r)
 	if len(rest) > 0 {
-		return fmt.Errorf("client sent %q after the end of the script", rest)
+		return fmt.Errorf("client sent %.200q after the end of the script", rest)
 	}
 	_ = err // how the client went away is its own business
 	return nil
@@ -102,6 +103,48 @@ func (c *splitConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.at -= n
 	return n, err
+}
+
+// answer is a server that takes everything and answers at once. It gives what it was sent, when the client has gone.
+func answer(nc net.Conn, extensions string) []byte {
+	defer nc.Close()
+	var got bytes.Buffer
+	r := bufio.NewReaderSize(io.TeeReader(nc, &got), 64<<10)
+	w := bufio.NewWriter(nc)
+	reply := func(s string) { w.WriteString(s + "\r\n") }
+	reply("220 answer")
+	for {
+		if r.Buffered() == 0 {
+			w.Flush()
+		}
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return got.Bytes()
+		}
+		verb, arg, _ := strings.Cut(strings.TrimSuffix(line, "\r\n"), " ")
+		switch verb {
+		case "EHLO", "LHLO":
+			reply("250-answer")
+			for _, e := range strings.Fields(extensions) {
+				reply("250-" + e)
+			}
+			reply("250 HELP")
+		case "DATA":
+			reply("354 go on")
+			w.Flush()
+			for line != ".\r\n" && err == nil {
+				line, err = r.ReadString('\n')
+			}
+			reply("250 2.0.0 taken")
+		case "BDAT":
+			var n int64
+			fmt.Sscan(arg, &n)
+			io.CopyN(io.Discard, r, n)
+			reply("250 2.0.0 chunk taken")
+		default:
+			reply("250 2.0.0 ok")
+		}
+	}
 }
 
 // letter is what most tests send.

@@ -14,9 +14,9 @@ type tlsFallback struct{ err error }
 func (f *tlsFallback) Error() string { return f.err.Error() }
 func (f *tlsFallback) Unwrap() error { return f.err }
 
-// newConn opens the dialog: greeting, EHLO, TLS, EHLO again, AUTH. On failure the connection is closed.
-func (d *Dialer) newConn(ctx context.Context, nc net.Conn, host, why string) (c *Conn, err error) {
-	c = &Conn{
+// newConn opens the dialog over a connection. On failure the connection is closed. why is the reason for no STARTTLS, where there is one already.
+func (d *Dialer) newConn(ctx context.Context, nc net.Conn, host, why string) (*Conn, error) {
+	c := &Conn{
 		d: d, timeouts: d.Timeouts.withDefaults(), nc: nc, raw: nc, host: host,
 		turn: make(chan struct{}, 1), rspace: make([]byte, 4096),
 	}
@@ -24,43 +24,45 @@ func (d *Dialer) newConn(ctx context.Context, nc net.Conn, host, why string) (c 
 		c.parser.seen = d.Trace.Received
 	}
 	defer c.watch(ctx)()
-	defer func() {
-		if err != nil {
-			c.Close()
-		}
-	}()
-	hello, err := d.hostname()
-	if err != nil {
+	if err := c.open(ctx, why); err != nil {
+		c.Close()
 		return nil, err
+	}
+	return c, nil
+}
+
+// open is the dialog up to the first message: greeting, EHLO, TLS, EHLO again, AUTH.
+func (c *Conn) open(ctx context.Context, why string) error {
+	hello, err := c.d.hostname()
+	if err != nil {
+		return err
 	}
 	cfg, required := c.tlsConfig()
 	c.tls.Required = required
-	if d.ImplicitTLS {
+	if c.d.ImplicitTLS {
 		if cfg == nil {
-			return nil, &Error{Code: 554, Enhanced: EnhancedCode{5, 3, 5}, Command: "TLS", Text: "ImplicitTLS with a policy of no TLS", Err: ErrTLSRequired}
+			return &Error{Code: 554, Enhanced: EnhancedCode{5, 3, 5}, Command: "TLS", Text: "ImplicitTLS with a policy of no TLS", Err: ErrTLSRequired}
 		}
 		c.tls.Implicit, c.tls.Reason = true, "implicit TLS"
 		if err := c.handshake(ctx, cfg); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if err := c.greeting(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	if err := c.hello(ctx, hello); err != nil {
-		return nil, err
+		return err
 	}
-	if !d.ImplicitTLS {
+	if !c.d.ImplicitTLS {
 		if err := c.startTLS(ctx, cfg, required, hello, why); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	if d.Auth != nil {
-		if err := c.authenticate(ctx); err != nil {
-			return nil, err
-		}
+	if c.d.Auth != nil {
+		return c.authenticate(ctx)
 	}
-	return c, nil
+	return nil
 }
 
 // tlsConfig asks the policy.
