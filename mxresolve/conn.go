@@ -15,7 +15,7 @@ import (
 
 const (
 	udpLife     = 30 * time.Second // then a socket is given up for one on another port
-	udpQueries  = 4096             // likewise
+	udpQueries  = 1024             // likewise
 	udpJunk     = 64               // likewise: that many answers nobody asked for look like an attack
 	streamIdle  = 10 * time.Second // RFC 7766 s6.2.3
 	streamDial  = 5 * time.Second
@@ -170,6 +170,15 @@ func (c *conn) retire() bool {
 	return len(c.calls) == 0
 }
 
+// drain closes a UDP socket as soon as nobody waits.
+func (c *conn) drain() {
+	if c.retire() {
+		c.end(errConnClosed)
+		return
+	}
+	c.nc.SetReadDeadline(time.Now().Add(drainPeriod))
+}
+
 // readDatagrams serves a UDP socket until its life is over and nobody waits any more.
 func (c *conn) readDatagrams() {
 	var life [1]byte
@@ -182,11 +191,7 @@ func (c *conn) readDatagrams() {
 		case err == nil:
 			c.deliver(buf[:n])
 		case errors.Is(err, os.ErrDeadlineExceeded):
-			if c.retire() {
-				c.end(errConnClosed)
-				return
-			}
-			c.nc.SetReadDeadline(time.Now().Add(drainPeriod))
+			c.drain()
 		case isRefused(err): // an ICMP message; the socket lives on
 			c.fail(err)
 		default:

@@ -31,11 +31,11 @@ type leg struct {
 	conn    *conn
 	id      uint16
 	pending *pending
-	packets int // sent, to tell late answers from current ones
-	repeats int // of the current packet
-	sentAt  time.Time
-	over    bool   // this upstream has failed for this question
-	text    string // why
+	packets int       // sent, to tell late answers from current ones
+	firstAt time.Time // when the current packet was sent,
+	lastAt  time.Time // and when it was last repeated
+	over    bool      // this upstream has failed for this question
+	text    string    // why
 	ede     string
 	timeout bool
 	replied bool
@@ -73,8 +73,9 @@ func (e *engine) exchange(ctx context.Context, q question) (*message, *upstream,
 			continue
 		}
 		if l.stream {
-			timer.Reset(max(wait, streamDial)) // TCP repeats by itself
+			wait = max(wait, streamDial) // TCP repeats by itself
 		}
+		timer.Reset(wait) // again: send may have waited for its turn
 	waiting:
 		for {
 			select {
@@ -90,7 +91,7 @@ func (e *engine) exchange(ctx context.Context, q question) (*message, *upstream,
 					break waiting
 				}
 			case <-timer.C:
-				l.up.silent(l.sentAt, time.Now())
+				l.up.silent(l.lastAt, time.Now())
 				l.timeout = true
 				break waiting
 			case <-ctx.Done():
@@ -126,10 +127,10 @@ func (x *exchange) send(ctx context.Context, l *leg, timer *time.Timer) bool {
 			l.fail(err)
 			return false
 		}
-		l.repeats = 0
-		l.sentAt = time.Now()
+		l.firstAt = time.Now()
+		l.lastAt = l.firstAt
 	} else {
-		l.repeats++
+		l.lastAt = time.Now()
 	}
 	x.tries++
 	if t := x.e.r.Trace; t != nil && t.Sent != nil {
@@ -208,11 +209,7 @@ func (x *exchange) take(r reply) (m *message, resend bool) {
 		return nil, false
 	}
 	now := time.Now()
-	var rtt time.Duration
-	if l.repeats == 0 && !wasStream {
-		rtt = now.Sub(l.sentAt)
-	}
-	l.up.answered(now, rtt)
+	l.up.answered(now, now.Sub(l.firstAt), now.Sub(l.lastAt), wasStream)
 	switch rcode := r.msg.rcode; {
 	case r.match == matchFold && !wasStream:
 		l.stream = true // forged, or a server that does not repeat the case: TCP settles it

@@ -113,6 +113,7 @@ func (u *upstream) socket(ctx context.Context, p *pending) (*conn, uint16, error
 			fresh := newConn()
 			fresh.nc = nc
 			u.mu.Lock()
+			old := c
 			if u.sockets[i] == c {
 				u.sockets[i], c = fresh, fresh
 			} else { // another query was faster
@@ -125,7 +126,10 @@ func (u *upstream) socket(ctx context.Context, p *pending) (*conn, uint16, error
 					continue
 				}
 			} else {
-				go c.readDatagrams()
+				go fresh.readDatagrams()
+				if old != nil {
+					old.drain()
+				}
 			}
 		}
 		if id, ok := c.register(p); ok {
@@ -209,15 +213,19 @@ func (u *upstream) rto() time.Duration {
 	return min(max(u.srtt+4*u.rttvar, minRTO), maxRTO)
 }
 
-// answered notes that the upstream lives. rtt is 0 where it cannot be told (a packet was repeated: Karn).
-func (u *upstream) answered(now time.Time, rtt time.Duration) {
+// answered notes that the upstream lives, and how long it took since its packet was first and last sent.
+func (u *upstream) answered(now time.Time, first, last time.Duration, stream bool) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.lastReply, u.timeouts, u.deadUntil = now, 0, time.Time{}
+	rtt := last
+	if last < u.srtt/2 || u.srtt == 0 {
+		rtt = first // too quick for the repetition: the first packet was not lost but slow
+	}
 	switch {
-	case rtt <= 0:
+	case stream: // dialing may be in it
 	case u.srtt == 0:
-		u.srtt, u.rttvar = rtt, rtt/2
+		u.srtt, u.rttvar = max(rtt, 1), rtt/2
 	default: // RFC 6298 s2.3
 		u.rttvar += ((u.srtt - rtt).Abs() - u.rttvar) / 4
 		u.srtt += (rtt - u.srtt) / 8
