@@ -1,0 +1,321 @@
+package smtp
+
+import (
+	"bytes"
+)
+
+// An event is what a machine asks of its driver.
+type event uint8
+
+const (
+	eventInput    event = iota // more input is needed; out should be sent first
+	eventHello                 // EHLO, HELO or LHLO in text: an open transaction is over
+	eventMail                  // from and mail
+	eventRcpt                  // to and rcpt
+	eventData                  // DATA: after answer(nil) the content follows
+	eventChunk                 // BDAT: the content follows
+	eventReset                 // RSET
+	eventTLS                   // STARTTLS: after answer(nil), once out is sent, the handshake and secured follow
+	eventAuth                  // AUTH: mechanism in text, initial response (nil: none) in response
+	eventResponse              // the client's next SASL response
+	eventVerify                // VRFY, argument in text
+	eventExpand                // EXPN, argument in text
+	eventBlock                 // of block only: a piece of content
+	eventChunkEnd              // of block only: the chunk is complete and more will follow
+	eventEnd                   // of block only: the message is complete
+	eventClosed                // send out and close
+)
+
+// A machine is the server's side of a session without any I/O: it is fed with octets, gives events, and is told what
+// came of them. What it has to say collects in out.
+//
+// The driver calls next until it says eventInput, sends out, puts octets into in, and calls next again. Every event up to eventExpand is
+// answered with answer, with accepted mail data excepted: there the driver calls block until eventEnd, and then finish.
+type machine struct {
+	*settings
+	in  input
+	out []byte
+
+	state         state
+	transaction   transaction
+	hello         string
+	extended      bool
+	secure        bool
+	authenticated bool
+	mechanisms    []string // for AUTH, as the driver found them
+	utf8          bool     // the transaction has SMTPUTF8
+	verifyUTF8    bool     // VRFY or EXPN has
+
+	event    event // the one to be answered
+	text     string
+	from     ReversePath
+	mail     MailParams
+	to       ForwardPath
+	rcpt     RcptParams
+	response []byte
+
+	accepted int // recipients
+	content  content
+
+	cut       bool // it was the server that ended the session
+	skipping  bool // an over-long line is being thrown away
+	lineCount int  // command lines so far; the driver's deadline is for one
+	errors    int  // since the last accepted message
+	refusals  int
+	commands  int
+	rcpts     int // RCPT commands of this transaction
+	authFails int
+
+	onCommand func(line string) // nil: nobody wants to know
+}
+
+type state uint8
+
+const (
+	stateCommand state = iota
+	stateResponse
+	stateData
+	stateChunk
+	stateDiscard // a chunk whose BDAT was refused
+	stateClosed
+)
+
+type transaction uint8
+
+const (
+	transactionNone   transaction = iota
+	transactionOpen               // MAIL was accepted
+	transactionChunks             // BDAT was accepted
+	transactionFailed             // a chunk was refused; only RSET and the like help, or the chunk that says LAST. RFC 3030 s2
+)
+
+// next works through the input up to the next event.
+func (m *machine) next() event {
+	for m.state != stateClosed {
+		if m.state == stateDiscard {
+			if !m.discardChunk() {
+				return eventInput
+			}
+			continue
+		}
+		line, ok := m.line()
+		if !ok {
+			break
+		}
+		m.lineCount++
+		m.observe(line)
+		if m.event = m.command(line); m.event != eventInput {
+			return m.event
+		}
+	}
+	if m.state == stateClosed {
+		return eventClosed
+	}
+	return eventInput
+}
+
+// line takes the next command line out of the input, without its CRLF. Lines end in CRLF and nothing else: a bare LF
+// could be the joint of something that was smuggled in, so it ends the session. RFC 5321 s2.3.8
+func (m *machine) line() ([]byte, bool) {
+	for {
+		p := m.in.pending()
+		if len(p) > 0 && p[0] == 0x16 && !m.skipping { // a TLS handshake record: the client is on the wrong port
+			m.fail(replyNotSMTP)
+			return nil, false
+		}
+		i := bytes.IndexByte(p, '\n')
+		switch {
+		case i > 0 && p[i-1] != '\r' || i == 0:
+			m.fail(replyBareLF)
+			return nil, false
+		case i < 0 && len(p) < m.lineLimit(p):
+			return nil, false
+		case i < 0: // RFC 5321 s4.5.3.1.4: one reply for the whole line
+			m.skipping = true
+			m.in.take(len(p) - 1) // the last may be the CR of the end
+			return nil, false
+		}
+		m.in.take(i + 1)
+		if m.skipping || i+1 > m.lineLimit(p) {
+			m.skipping = false
+			m.lineCount++
+			if m.state == stateResponse {
+				m.state = stateCommand
+				m.event = eventInput
+				m.fail(replyAuthLong)
+			} else {
+				m.fail(replyLineLong)
+			}
+			if m.state == stateClosed {
+				return nil, false
+			}
+			continue
+		}
+		return p[:i-1], true
+	}
+}
+
+func (m *machine) lineLimit(p []byte) int {
+	if m.state == stateResponse || m.canAuth && len(p) >= 5 && bytes.EqualFold(p[:5], []byte("AUTH ")) {
+		return max(m.limits.LineLength, maxAuthLine)
+	}
+	return m.limits.LineLength
+}
+
+// observe tells the trace hook of a command, with secrets struck out.
+func (m *machine) observe(line []byte) {
+	if m.onCommand == nil {
+		return
+	}
+	if m.state == stateResponse {
+		m.onCommand("***")
+		return
+	}
+	if v, arg := parseCommand(line); v == verbAUTH {
+		if mechanism, _, secret := bytes.Cut(arg, []byte(" ")); secret {
+			m.onCommand("AUTH " + string(mechanism) + " ***")
+			return
+		}
+	}
+	m.onCommand(string(line))
+}
+
+// command handles one line. It answers itself what needs no decision.
+func (m *machine) command(line []byte) event {
+	if m.state == stateResponse {
+		return m.authResponse(line)
+	}
+	for _, c := range line {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return m.fail(replySyntax)
+		}
+	}
+	v, arg := parseCommand(line)
+	if v != verbRCPT && v != verbBDAT {
+		if m.commands++; v != verbQUIT && over(m.commands, m.limits.Commands) {
+			return m.fail(replyTooManyCmds)
+		}
+	}
+	switch v {
+	case verbEHLO, verbHELO, verbLHLO:
+		return m.commandHello(v, arg)
+	case verbMAIL:
+		return m.commandMail(arg)
+	case verbRCPT:
+		return m.commandRcpt(arg)
+	case verbDATA:
+		return m.commandData(arg)
+	case verbBDAT:
+		return m.commandBdat(arg)
+	case verbAUTH:
+		return m.commandAuth(arg)
+	case verbSTARTTLS:
+		return m.commandTLS(arg)
+	case verbRSET:
+		if len(arg) > 0 {
+			return m.fail(replyNoArgument)
+		}
+		return eventReset
+	case verbQUIT:
+		if len(arg) > 0 {
+			return m.fail(replyNoArgument)
+		}
+		m.say(221, EnhancedCode{2, 0, 0}, "closing connection")
+		m.state = stateClosed
+		return eventClosed
+	case verbNOOP: // RFC 5321 s4.1.1.9: an argument is ignored
+		return m.say(250, EnhancedCode{2, 0, 0}, "OK")
+	case verbHELP:
+		return m.say(214, EnhancedCode{2, 0, 0}, "see RFC 5321")
+	case verbVRFY:
+		return m.commandVerify(arg, m.canVerify, eventVerify)
+	case verbEXPN:
+		return m.commandVerify(arg, m.canExpand, eventExpand)
+	case verbHTTP:
+		return m.fail(replyNotSMTP)
+	}
+	return m.fail(replyUnknown)
+}
+
+// say writes a reply.
+func (m *machine) say(code int, enhanced EnhancedCode, text string) event {
+	m.out = appendReply(m.out, code, m.enhanced(enhanced), text, m.utf8)
+	return eventInput
+}
+
+func (m *machine) enhanced(e EnhancedCode) EnhancedCode {
+	if !m.offer.Has(ExtEnhancedStatusCodes) {
+		return EnhancedCode{}
+	}
+	return e
+}
+
+// fail answers a command that was wrong in itself. Too many of them end the session.
+func (m *machine) fail(err *Error) event {
+	if m.errors++; err.Code != 421 && over(m.errors, m.limits.Errors) {
+		err = replyTooManyErrors
+	}
+	return m.refuse(err)
+}
+
+// refuse answers without counting. Code 421 closes (RFC 5321 s3.8).
+func (m *machine) refuse(err *Error) event {
+	m.say(err.Code, err.Enhanced, err.Text)
+	if err.Code == 421 {
+		m.state, m.cut = stateClosed, true
+		return eventClosed
+	}
+	return eventInput
+}
+
+// close says why and ends the session.
+func (m *machine) close(why *Error) {
+	if m.state != stateClosed {
+		m.refuse(why)
+		m.state, m.cut = stateClosed, true
+	}
+}
+
+// answer tells what came of the event; err must be fit to be sent (see session.wireError).
+func (m *machine) answer(err *Error) {
+	e := m.event
+	m.event = eventInput
+	if err != nil {
+		switch e {
+		case eventMail, eventRcpt:
+			if m.refusals++; err.Code != 421 && over(m.refusals, m.limits.Refusals) {
+				err = replyTooManyRefuse
+			}
+		}
+		m.refuse(err)
+		m.utf8 = m.utf8 && m.transaction != transactionNone
+		return
+	}
+	switch e {
+	case eventInput:
+	case eventHello:
+		m.sayHello()
+	case eventMail:
+		m.transaction, m.accepted, m.rcpts = transactionOpen, 0, 0
+		m.say(250, EnhancedCode{2, 1, 0}, "sender OK")
+	case eventRcpt:
+		m.accepted++
+		m.say(250, EnhancedCode{2, 1, 5}, "recipient OK")
+	case eventReset:
+		m.reset()
+		m.say(250, EnhancedCode{2, 0, 0}, "OK")
+	case eventTLS:
+		m.reset()
+		m.say(220, EnhancedCode{2, 0, 0}, "ready to start TLS")
+	case eventData:
+		m.say(354, EnhancedCode{}, "start mail input, end with <CRLF>.<CRLF>")
+		m.state = stateData
+		m.content.begin(m.lines, m.limits.MessageSize, true)
+	}
+}
+
+// reset forgets the transaction.
+func (m *machine) reset() {
+	m.transaction, m.accepted, m.rcpts, m.utf8 = transactionNone, 0, 0, false
+	m.from, m.to, m.mail, m.rcpt = ReversePath{}, ForwardPath{}, MailParams{}, RcptParams{}
+}

@@ -1,0 +1,329 @@
+package smtp
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func (m *machine) commandHello(v verb, arg []byte) event {
+	if (m.mode == LMTP) != (v == verbLHLO) { // RFC 2033 s4.1
+		return m.fail(replyUnknown)
+	}
+	if !validHello(arg) {
+		return m.fail(replyHello)
+	}
+	m.text, m.extended = string(arg), v != verbHELO
+	return eventHello
+}
+
+// sayHello answers EHLO with what is on offer. RFC 5321 s4.1.1.1
+func (m *machine) sayHello() {
+	m.reset()
+	m.hello = m.text
+	text := m.hostname
+	if m.extended {
+		var b strings.Builder
+		b.WriteString(text)
+		offered := m.offered()
+		for i, name := range extNames {
+			if x := Extensions(1) << i; offered.Has(x) {
+				b.WriteString("\n" + name + m.extensionArgument(x))
+			}
+		}
+		text = b.String()
+	}
+	m.out = appendReply(m.out, 250, EnhancedCode{}, text, false) // RFC 2034 s4: no enhanced code
+}
+
+func (m *machine) extensionArgument(x Extensions) string {
+	switch x {
+	case ExtSize:
+		if m.limits.MessageSize > 0 {
+			return " " + strconv.FormatInt(m.limits.MessageSize, 10)
+		}
+	case ExtAuth:
+		return " " + strings.Join(m.mechanisms, " ")
+	case ExtLimits: // RFC 9422 s4.2
+		return " RCPTMAX=" + strconv.Itoa(m.limits.Recipients)
+	case ExtFutureRelease: // RFC 4865 s3
+		const longest = 90 * 24 * time.Hour
+		return " " + strconv.Itoa(int(longest/time.Second)) + " " + time.Now().Add(longest).UTC().Format(time.RFC3339)
+	}
+	return ""
+}
+
+// offered is the set of extensions that the client may use at this moment.
+func (m *machine) offered() Extensions {
+	if !m.extended {
+		return 0
+	}
+	x := m.offer
+	if m.secure {
+		x &^= ExtStartTLS // RFC 3207 s4.2
+	} else {
+		x &^= ExtRequireTLS // RFC 8689 s2
+		if !m.plainAuth {
+			x &^= ExtAuth
+		}
+	}
+	if len(m.mechanisms) == 0 {
+		x &^= ExtAuth
+	}
+	if m.limits.Recipients < 0 {
+		x &^= ExtLimits
+	}
+	return x
+}
+
+func (m *machine) commandMail(arg []byte) event {
+	switch {
+	case m.hello == "":
+		return m.fail(replyNeedHello)
+	case m.transaction != transactionNone:
+		return m.fail(replyNested)
+	case m.requireTLS && !m.secure,
+		m.requireAuth && !m.authenticated && !m.secure && m.canTLS && !m.plainAuth:
+		return m.fail(replyMustTLS)
+	case m.requireAuth && !m.authenticated:
+		return m.fail(replyMustAuth)
+	}
+	arg, ok := cutKeyword(arg, "FROM:")
+	if !ok {
+		return m.fail(replyPathSyntax)
+	}
+	inner, rest, wrong := cutPath(arg)
+	if wrong != nil {
+		return m.fail(wrong)
+	}
+	var err error
+	if m.from, err = ParseReversePath(string(inner)); err != nil {
+		return m.fail(replySenderSyntax)
+	}
+	if m.mail, wrong = parseMailParams(rest, m.offered()); wrong != nil {
+		return m.fail(wrong)
+	}
+	if !m.mail.UTF8 && !m.from.IsASCII() {
+		return m.fail(replyNeedUTF8)
+	}
+	if over(m.mail.Size, m.limits.MessageSize) { // RFC 1870 s6.1
+		return m.refuse(replyTooLarge)
+	}
+	if m.mail.Auth != nil && !m.authenticated { // RFC 4954 s5: the word of a client that is not trusted
+		*m.mail.Auth = ""
+	}
+	m.utf8 = m.mail.UTF8
+	return eventMail
+}
+
+func (m *machine) commandRcpt(arg []byte) event {
+	switch m.transaction {
+	case transactionNone:
+		return m.fail(replyNeedMail)
+	case transactionChunks, transactionFailed: // RFC 3030 s2
+		return m.fail(replyNotNow)
+	}
+	if m.rcpts++; m.limits.Recipients >= 0 && m.rcpts > rcptsPerLimit*max(m.limits.Recipients, 10) {
+		return m.fail(replyTooManyCmds)
+	}
+	arg, ok := cutKeyword(arg, "TO:")
+	if !ok {
+		return m.fail(replyPathSyntax)
+	}
+	inner, rest, wrong := cutPath(arg)
+	if wrong != nil {
+		return m.fail(wrong)
+	}
+	var err error
+	if m.to, err = ParseForwardPath(string(inner)); err != nil {
+		return m.fail(replyRcptSyntax)
+	}
+	if !m.utf8 && !m.to.IsASCII() {
+		return m.fail(replyNeedUTF8)
+	}
+	if m.rcpt, wrong = parseRcptParams(rest, m.offered()); wrong != nil {
+		return m.fail(wrong)
+	}
+	if over(m.accepted+1, m.limits.Recipients) {
+		return m.refuse(replyTooManyRcpt)
+	}
+	return eventRcpt
+}
+
+func (m *machine) commandData(arg []byte) event {
+	switch {
+	case len(arg) > 0:
+		return m.fail(replyNoArgument)
+	case m.transaction == transactionNone:
+		return m.fail(replyNeedMail)
+	case m.transaction != transactionOpen:
+		return m.fail(replyNotNow)
+	case m.mail.Body == BodyBinaryMIME: // RFC 3030 s3
+		return m.fail(replyBinaryData)
+	case m.accepted == 0:
+		return m.refuse(replyNoRcpt)
+	}
+	return eventData
+}
+
+// commandBdat begins a chunk. Whatever is wrong, the chunk follows in the stream and is taken out of it; where its size
+// is not understood, nothing can be known of what follows, and the session ends. RFC 3030 s2
+func (m *machine) commandBdat(arg []byte) event {
+	number, last, hasLast := bytes.Cut(arg, []byte(" "))
+	size, ok := parseSize(number)
+	if last = trimSpace(last); !ok || hasLast && !bytes.EqualFold(last, []byte("LAST")) {
+		return m.fail(replyChunkSyntax)
+	}
+	c := &m.content
+	c.chunk, c.chunkSize, c.last = size, size, hasLast
+	switch {
+	case !m.offered().Has(ExtChunking):
+		return m.discard(replyNotOffered)
+	case m.transaction == transactionNone:
+		return m.discard(replyNeedMail)
+	case m.transaction == transactionFailed:
+		return m.discard(replyChunkFailed)
+	case m.accepted == 0:
+		return m.discard(replyNoRcpt)
+	}
+	m.state = stateChunk
+	if m.transaction == transactionOpen {
+		m.transaction = transactionChunks
+		c.begin(m.lines, m.limits.MessageSize, false)
+		if m.mail.Body == BodyBinaryMIME {
+			c.policy = LinesKeep
+		}
+	}
+	return eventChunk
+}
+
+// discard takes a refused chunk out of the stream before the reply is given.
+func (m *machine) discard(why *Error) event {
+	m.content.begin(LinesKeep, m.limits.MessageSize, false)
+	m.content.fault = why
+	m.state = stateDiscard
+	return eventInput
+}
+
+func (m *machine) discardChunk() (done bool) {
+	c := &m.content
+	for {
+		_, e := c.next(&m.in)
+		switch {
+		case c.excessive():
+			m.close(replyTooLargeClose)
+			return true
+		case e == eventInput:
+			return false
+		case e == eventBlock:
+			continue
+		}
+		m.state = stateCommand
+		if c.last && m.transaction == transactionFailed {
+			m.reset()
+		}
+		m.refuse(c.fault)
+		return true
+	}
+}
+
+// block gives the next piece of the content of the message, which is valid until the next call. Once content.fault is set, the rest comes as no
+// blocks. eventClosed means that the client goes on far beyond the limit of size.
+func (m *machine) block() ([]byte, event) {
+	c := &m.content
+	for {
+		b, e := c.next(&m.in)
+		if c.excessive() {
+			m.close(replyTooLargeClose)
+			return nil, eventClosed
+		}
+		if e != eventBlock || c.fault == nil {
+			return b, e
+		}
+	}
+}
+
+// chunkOK answers a chunk that is complete while the message is not.
+func (m *machine) chunkOK() {
+	m.state = stateCommand
+	m.say(250, EnhancedCode{2, 0, 0}, strconv.FormatInt(m.content.chunkSize, 10)+" octets received")
+}
+
+// finish answers the end of the message, or a chunk that was refused. each has a result for each recipient.
+func (m *machine) finish(err *Error, each []*Error, text string) {
+	failedChunk := m.state == stateChunk && !m.content.last
+	m.state = stateCommand
+	if failedChunk {
+		if err == nil {
+			err = replyInternal
+		}
+		m.transaction = transactionFailed
+		m.refuse(err)
+		return
+	}
+	if text == "" {
+		text = "OK"
+	}
+	replies := 1
+	if m.mode == LMTP { // RFC 2033 s4.2, s4.3
+		replies = m.accepted
+	}
+	for i := range replies {
+		result := err
+		if result == nil && i < len(each) {
+			result = each[i]
+		}
+		if result != nil {
+			m.say(result.Code, result.Enhanced, result.Text)
+			if result.Code == 421 {
+				m.state, m.cut = stateClosed, true
+			}
+			continue
+		}
+		m.say(250, EnhancedCode{2, 0, 0}, text)
+		m.errors, m.refusals, m.commands = 0, 0, 0
+	}
+	m.reset()
+}
+
+func (m *machine) commandVerify(arg []byte, can bool, e event) event {
+	if len(arg) == 0 {
+		return m.fail(replySyntaxArgument)
+	}
+	m.text, m.verifyUTF8 = string(arg), false
+	if name, ok := strings.CutSuffix(m.text, " SMTPUTF8"); ok && m.offered().Has(ExtSMTPUTF8) { // RFC 6531 s3.7.4.2
+		m.text, m.verifyUTF8 = name, true
+	} else if !isASCII(m.text) {
+		return m.fail(replyNeedUTF8)
+	}
+	if !can && e == eventVerify { // RFC 5321 s3.5.3, s7.3
+		return m.say(252, EnhancedCode{2, 1, 5}, "cannot verify, send the message to find out")
+	}
+	if !can {
+		return m.fail(replyNotOffered)
+	}
+	return e
+}
+
+// sayMailboxes answers VRFY and EXPN. RFC 5321 s3.5.2
+func (m *machine) sayMailboxes(list []Mailbox) {
+	e := m.event
+	m.event = eventInput
+	switch {
+	case len(list) == 0:
+		m.refuse(replyNoSuchUser)
+		return
+	case len(list) > 1 && e == eventVerify:
+		m.refuse(replyAmbiguous)
+		return
+	}
+	var b strings.Builder
+	for i, mailbox := range list {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString("<" + mailbox.String() + ">")
+	}
+	m.out = appendReply(m.out, 250, m.enhanced(EnhancedCode{2, 1, 5}), b.String(), m.verifyUTF8)
+}

@@ -1,0 +1,287 @@
+package smtp
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gomailroom/mailroom/internal/sasl"
+)
+
+// Mode is what a [Server] is for.
+type Mode uint8
+
+const (
+	Transfer   Mode = iota // takes mail for its domains from anyone (RFC 5321)
+	Submission             // takes mail from users: MAIL needs AUTH, else 530 (RFC 6409)
+	LMTP                   // LHLO, and a reply for each recipient (RFC 2033)
+)
+
+// LinePolicy is what happens to messages with bare CR, bare LF or NUL (RFC 5321 s2.3.8, s4.1.1.4). Under every policy a
+// message ends at CRLF.CRLF and nothing else, so that no peer can hide a second message inside one.
+type LinePolicy uint8
+
+const (
+	LinesReject    LinePolicy = iota // the whole message is read, then refused with 554 5.6.0
+	LinesNormalize                   // bare CR and bare LF become CRLF, NUL is dropped
+	LinesKeep                        // the handler gets what came; it must not pass it on to others as it is
+)
+
+// A Server takes mail by SMTP, as a submission server, or by LMTP. Its zero value but for Handler is a safe server.
+// The fields must not change once it serves. Its methods may be called concurrently.
+type Server struct {
+	Handler  Handler // required
+	Hostname string  // in the greeting and the answer to EHLO; default os.Hostname
+	Mode     Mode
+
+	TLSConfig  *tls.Config // offers STARTTLS, and is what ServeTLS uses; nil: neither
+	RequireTLS bool        // MAIL before TLS gets 530 5.7.0 (RFC 3207 s4)
+
+	Auth         Authenticator // AUTH PLAIN and LOGIN; nil: not offered
+	SCRAM        SCRAMKeys     // AUTH SCRAM-SHA-256 and SCRAM-SHA-256-PLUS; nil: not offered
+	InsecureAuth bool          // AUTH without TLS too; otherwise it gets 538
+
+	Verify func(ctx context.Context, p *Peer, name string) ([]Mailbox, error) // VRFY; nil: 252
+	Expand func(ctx context.Context, p *Peer, name string) ([]Mailbox, error) // EXPN; nil: 502
+
+	// Offer adds extensions to those that are always offered; each is a promise of the handler, that gets the parameters:
+	// ExtRequireTLS, ExtPriority, ExtDeliverBy, ExtFutureRelease, ExtRRVS. Withhold takes others away.
+	Offer, Withhold Extensions
+
+	Lines  LinePolicy   // bare CR, bare LF and NUL in messages; default LinesReject
+	Limits Limits       // zero fields have defaults
+	Logger *slog.Logger // nil: silent. Secrets are never logged
+	Trace  *ServerTrace // nil: none
+
+	setup    sync.Once
+	settings settings
+	setupErr error
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	sessions  map[*session]struct{}
+	closed    bool
+	gone      chan struct{} // closed when the last session has ended after Shutdown
+	draining  atomic.Bool
+}
+
+// settings are the server's fields with defaults, shared by its sessions.
+type settings struct {
+	hostname    string
+	mode        Mode
+	offer       Extensions
+	lines       LinePolicy
+	limits      Limits
+	canTLS      bool
+	requireTLS  bool
+	requireAuth bool
+	canAuth     bool
+	plainAuth   bool // AUTH without TLS
+	canVerify   bool
+	canExpand   bool
+	sasl        sasl.Config
+	log         *slog.Logger
+	trace       *ServerTrace
+}
+
+func (s *Server) prepare() (*settings, error) {
+	s.setup.Do(func() {
+		c := &s.settings
+		if s.Handler == nil {
+			s.setupErr = errors.New("smtp: Server.Handler is not set")
+			return
+		}
+		if c.hostname = s.Hostname; c.hostname == "" {
+			c.hostname, _ = os.Hostname()
+		}
+		if !validHello([]byte(c.hostname)) {
+			c.hostname = "localhost"
+		}
+		c.mode, c.lines, c.limits = s.Mode, s.Lines, s.Limits.withDefaults()
+		c.limits.LineLength = min(c.limits.LineLength, largeBuffer/2)
+		if c.limits.LineLength < 0 {
+			c.limits.LineLength = largeBuffer / 2
+		}
+		c.canTLS, c.requireTLS = s.TLSConfig != nil, s.RequireTLS
+		c.canAuth, c.plainAuth = s.Auth != nil || s.SCRAM != nil, s.InsecureAuth
+		c.requireAuth = s.Mode == Submission
+		c.canVerify, c.canExpand = s.Verify != nil, s.Expand != nil
+		c.offer = (extDefault | s.Offer) &^ s.Withhold
+		if !c.offer.Has(ExtChunking) {
+			c.offer &^= ExtBinaryMIME // RFC 3030 s3
+		}
+		if !c.canTLS {
+			c.offer &^= ExtStartTLS
+		}
+		if !c.canAuth {
+			c.offer &^= ExtAuth
+		}
+		if s.Auth != nil {
+			c.sasl.VerifyPassword = s.Auth.VerifyPassword
+		}
+		if s.SCRAM != nil {
+			c.sasl.SCRAM = s.SCRAM.SCRAMKeys
+		}
+		c.sasl.Hostname, c.sasl.AllowPlaintext = c.hostname, s.InsecureAuth
+		c.sasl.Limiter = &sasl.Limiter{}
+		if c.log = s.Logger; c.log == nil {
+			c.log = slog.New(slog.DiscardHandler)
+		}
+		if c.trace = s.Trace; c.trace == nil {
+			c.trace = &ServerTrace{}
+		}
+	})
+	return &s.settings, s.setupErr
+}
+
+// Serve accepts connections from l until Shutdown or Close, then returns [ErrServerClosed]. It closes l.
+func (s *Server) Serve(l net.Listener) error {
+	defer l.Close()
+	if _, err := s.prepare(); err != nil {
+		return err
+	}
+	if !s.addListener(l) {
+		return ErrServerClosed
+	}
+	defer s.removeListener(l)
+	wait := time.Duration(0)
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			if s.isClosed() {
+				return ErrServerClosed
+			}
+			// Out of file descriptors, or the peer was gone before it was accepted: the listener is still good.
+			if t, ok := errors.AsType[net.Error](err); ok && t.Temporary() { //nolint:staticcheck // as net/http does
+				wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+				s.settings.log.Warn("accept failed, trying again", "error", err, "wait", wait)
+				time.Sleep(wait)
+				continue
+			}
+			return err
+		}
+		wait = 0
+		go s.ServeConn(context.Background(), c)
+	}
+}
+
+// ServeTLS is Serve for implicit TLS (RFC 8314), with TLSConfig.
+func (s *Server) ServeTLS(l net.Listener) error {
+	if s.TLSConfig == nil {
+		l.Close()
+		return errors.New("smtp: ServeTLS needs Server.TLSConfig")
+	}
+	return s.Serve(tls.NewListener(l, s.TLSConfig))
+}
+
+// Shutdown stops listening, and lets every connection finish the mail transaction that it is in; each then gets 421 4.3.2. It returns when all are
+// gone, or with the error of ctx, and then Close may cut the rest.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop()
+	s.draining.Store(true)
+	s.mu.Lock()
+	if s.gone == nil {
+		s.gone = make(chan struct{})
+		if len(s.sessions) == 0 {
+			close(s.gone)
+		}
+	}
+	gone := s.gone
+	sessions := slices.Collect(maps.Keys(s.sessions))
+	s.mu.Unlock()
+	for _, c := range sessions {
+		c.raw.SetReadDeadline(past) // wakes it; a session within a transaction goes on
+	}
+	select {
+	case <-gone:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close stops listening and cuts all connections. It does not wait for handlers, whose context ends.
+func (s *Server) Close() error {
+	s.stop()
+	s.mu.Lock()
+	sessions := slices.Collect(maps.Keys(s.sessions))
+	s.mu.Unlock()
+	for _, c := range sessions {
+		c.cancel() // which closes its connection
+	}
+	return nil
+}
+
+// stop closes the listeners and refuses new connections.
+func (s *Server) stop() {
+	s.mu.Lock()
+	s.closed = true
+	listeners := slices.Collect(maps.Keys(s.listeners))
+	s.mu.Unlock()
+	for _, l := range listeners {
+		l.Close()
+	}
+}
+
+func (s *Server) isClosed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
+}
+
+func (s *Server) addListener(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	if s.listeners == nil {
+		s.listeners = make(map[net.Listener]struct{})
+	}
+	s.listeners[l] = struct{}{}
+	return true
+}
+
+func (s *Server) removeListener(l net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, l)
+}
+
+// addSession gives the reply that refuses the connection, or nil.
+func (s *Server) addSession(c *session) *Error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return replyShutdown
+	}
+	if over(len(s.sessions)+1, s.settings.limits.Connections) {
+		return replyTooManyConns
+	}
+	if s.sessions == nil {
+		s.sessions = make(map[*session]struct{})
+	}
+	s.sessions[c] = struct{}{}
+	return nil
+}
+
+func (s *Server) removeSession(c *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, c)
+	if len(s.sessions) == 0 && s.gone != nil {
+		select {
+		case <-s.gone:
+		default:
+			close(s.gone)
+		}
+	}
+}

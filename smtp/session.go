@@ -1,0 +1,288 @@
+package smtp
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"time"
+
+	"github.com/gomailroom/mailroom/internal/sasl"
+)
+
+// session drives a machine over a connection and asks the handler.
+type session struct {
+	srv  *Server
+	m    machine
+	raw  net.Conn // as accepted: its deadlines are those of conn
+	conn net.Conn // raw, or TLS on it
+	ctx  context.Context
+	// cancel ends ctx, which closes raw.
+	cancel context.CancelFunc
+
+	peer        *Peer // replaced, never changed
+	handler     Session
+	transaction Transaction
+	sasl        sasl.Server
+	authPeer    *Peer // the peer that it will be when the exchange succeeds
+	pending     event // came up while Data was reading; eventInput: none
+	inData      bool
+
+	held     *buffers
+	large    *[largeBuffer]byte
+	small    [64]byte // what an idle connection reads into
+	line     int      // the machine's line count at lineFrom
+	lineFrom time.Time
+}
+
+// ServeConn serves one connection and closes it. It is for connections that did not come from a listener. The session ends with ctx.
+// It returns nil when the client said QUIT or left outside of a transaction.
+func (s *Server) ServeConn(ctx context.Context, c net.Conn) (err error) {
+	defer c.Close()
+	settings, err := s.prepare()
+	if err != nil {
+		return err
+	}
+	x := &session{srv: s, raw: c, conn: c, m: machine{settings: settings}}
+	x.ctx, x.cancel = context.WithCancel(ctx)
+	defer x.cancel()
+	stop := context.AfterFunc(x.ctx, func() { c.Close() })
+	defer stop()
+	x.peer = &Peer{ID: rand.Text()[:13], Remote: addrPort(c.RemoteAddr()), Local: addrPort(c.LocalAddr())}
+	x.acquire()
+	defer x.release()
+	if refused := s.addSession(x); refused != nil {
+		c.SetDeadline(time.Now().Add(refuseWithin))
+		x.m.close(refused)
+		x.flush()
+		if refused == replyShutdown {
+			return ErrServerClosed
+		}
+		return refused
+	}
+	defer s.removeSession(x)
+	defer func() {
+		if r := recover(); r != nil {
+			settings.log.Error("handler panicked", "id", x.peer.ID, "remote", x.peer.Remote, "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("smtp: handler panicked: %v", r)
+			x.m.close(replyInternalClose)
+			x.flush()
+			x.abortQuietly()
+			x.bye()
+		}
+		if s.draining.Load() && err == nil || s.isClosed() && x.ctx.Err() != nil {
+			err = ErrServerClosed
+		}
+		x.log("disconnected", "error", err)
+		if t := settings.trace.Disconnected; t != nil {
+			t(x.peer, err)
+		}
+	}()
+	x.log("connected", "local", x.peer.Local)
+	err = x.serve()
+	x.abort()
+	if f := x.flush(); err == nil {
+		err = f
+	}
+	x.bye()
+	return err
+}
+
+// serve runs the session up to its last reply, which is left in the machine's out.
+func (x *session) serve() error {
+	m := &x.m
+	if t := m.trace.Command; t != nil {
+		m.onCommand = func(line string) { t(x.peer, line) }
+	}
+	if c, ok := x.conn.(*tls.Conn); ok {
+		if err := x.handshake(c); err != nil {
+			return err
+		}
+	} else if m.canAuth {
+		m.mechanisms = m.sasl.Mechanisms(x.channel())
+	}
+	if t := m.trace.Connected; t != nil {
+		t(x.peer)
+	}
+	var err error
+	if x.handler, err = x.connect(); err != nil {
+		m.close(x.connectError(err))
+		return nil
+	}
+	m.say(220, EnhancedCode{}, m.hostname+" "+greetings[m.mode])
+	for {
+		e, err := x.next()
+		if err != nil {
+			return err
+		}
+		if e == eventClosed {
+			return nil
+		}
+		if err := x.handle(e); err != nil {
+			return err
+		}
+	}
+}
+
+var greetings = [...]string{Transfer: "ESMTP", Submission: "ESMTP", LMTP: "LMTP"}
+
+// next gives the machine's next event, reading as it must. The error means that the connection is of no further use; what can still be said of it is in out.
+func (x *session) next() (event, error) {
+	if e := x.pending; e != eventInput {
+		x.pending = eventInput
+		return e, nil
+	}
+	for {
+		if x.srv.draining.Load() && !x.busy() {
+			x.m.close(replyShutdown)
+			return eventClosed, nil
+		}
+		if e := x.m.next(); e != eventInput {
+			return e, nil
+		}
+		if err := x.fillCommand(); err == io.EOF && !x.busy() {
+			return eventClosed, nil
+		} else if err == io.EOF {
+			return eventClosed, io.ErrUnexpectedEOF
+		} else if err != nil {
+			return eventClosed, err
+		}
+	}
+}
+
+// busy tells whether the client has a transaction, which Shutdown lets it finish.
+func (x *session) busy() bool { return x.transaction != nil || x.inData }
+
+// handle does what an event asks for. Errors are those of the connection.
+func (x *session) handle(e event) error {
+	m := &x.m
+	switch e {
+	case eventHello:
+		x.abort()
+		p := *x.peer
+		p.Hello, p.Extended = m.text, m.extended
+		x.peer = &p
+		m.answer(nil)
+	case eventMail:
+		t, err := x.handler.Begin(x.ctx, x.peer, m.from, m.mail)
+		if err == nil && t == nil {
+			err = errors.New("smtp: Session.Begin returned no transaction")
+		}
+		if err == nil {
+			x.transaction = t
+		}
+		m.answer(x.wireError(err))
+	case eventRcpt:
+		m.answer(x.wireError(x.transaction.Rcpt(x.ctx, m.to, m.rcpt)))
+	case eventData, eventChunk:
+		return x.message(e)
+	case eventReset:
+		x.abort()
+		m.answer(nil)
+	case eventTLS:
+		x.abort()
+		return x.startTLS()
+	case eventAuth:
+		x.auth()
+	case eventResponse:
+		x.authStep(m.response)
+	case eventVerify:
+		x.verify(x.srv.Verify)
+	case eventExpand:
+		x.verify(x.srv.Expand)
+	}
+	if len(m.out) > flushAt {
+		return x.flush()
+	}
+	return nil
+}
+
+func (x *session) verify(f func(context.Context, *Peer, string) ([]Mailbox, error)) {
+	list, err := f(x.ctx, x.peer, x.m.text)
+	if err != nil {
+		x.m.answer(x.wireError(err))
+		return
+	}
+	x.m.sayMailboxes(list)
+}
+
+// abort ends the transaction without a message.
+func (x *session) abort() {
+	if t := x.transaction; t != nil {
+		x.transaction = nil
+		t.Abort()
+	}
+}
+
+// abortQuietly is abort after a panic: another one is of no interest.
+func (x *session) abortQuietly() {
+	defer func() { recover() }()
+	if !x.inData { // else Data was called, and Abort must not be
+		x.abort()
+	}
+}
+
+func (x *session) connect() (Session, error) {
+	h, err := x.srv.Handler.Connect(x.ctx, x.peer)
+	if err == nil && h == nil {
+		err = errors.New("smtp: Handler.Connect returned no session")
+	}
+	return h, err
+}
+
+// wireError makes a handler's error fit to be sent. Anything but an *Error is the server's own affair: it is logged, and the peer gets 451 with a
+// fixed text.
+func (x *session) wireError(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e == nil || e.Code < 400 || e.Code > 599 {
+		x.m.log.Error("handler failed", "id", x.peer.ID, "remote", x.peer.Remote, "error", err)
+		return replyInternal
+	}
+	class := e.Code / 100
+	if e.Enhanced[0] == class && e.Enhanced[1] >= 0 && e.Enhanced[2] >= 0 && e.Text != "" {
+		return e
+	}
+	fit := &Error{Code: e.Code, Enhanced: e.Enhanced, Text: e.Text}
+	if fit.Enhanced[0] != class || fit.Enhanced[1] < 0 || fit.Enhanced[2] < 0 { // RFC 2034 s4
+		fit.Enhanced = EnhancedCode{class, 0, 0}
+	}
+	if fit.Text == "" {
+		fit.Text = "refused"
+	}
+	return fit
+}
+
+// connectError is the reply that stands in place of the greeting: 421, 554 and the like. RFC 5321 s3.1
+func (x *session) connectError(err error) *Error {
+	if e := x.wireError(err); e != replyInternal {
+		return e
+	}
+	return replyInternalClose
+}
+
+// log writes an event of the session at level Info.
+func (x *session) log(event string, attrs ...any) {
+	x.m.log.Info(event, append([]any{"id", x.peer.ID, "remote", x.peer.Remote}, attrs...)...)
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	if t, ok := a.(*net.TCPAddr); ok {
+		ap := t.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}
+
+// refuseWithin is the time to tell a client that there is no room for it.
+const refuseWithin = 5 * time.Second
+
+func isDeadline(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

@@ -1,0 +1,221 @@
+package smtp
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/gomailroom/mailroom/internal/sasl"
+)
+
+// buffers are what a connection that is not idle holds: room to read and room for replies.
+type buffers struct {
+	in  [smallBuffer]byte
+	out [1 << 10]byte
+}
+
+var (
+	bufferPool = sync.Pool{New: func() any { return new(buffers) }}
+	largePool  = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
+)
+
+// acquire gets buffers, if there are none.
+func (x *session) acquire() {
+	if x.held == nil {
+		x.held = bufferPool.Get().(*buffers)
+		x.m.in.move(x.held.in[:])
+		x.m.out = append(x.held.out[:0], x.m.out...)
+	}
+}
+
+// release gives the buffers back. What was pending is lost.
+func (x *session) release() {
+	x.m.in = input{}
+	x.m.out = nil
+	if x.held != nil {
+		bufferPool.Put(x.held)
+		x.held = nil
+	}
+	x.shrink()
+}
+
+// enlarge goes over to a large buffer, for messages and long lines; shrink goes back.
+func (x *session) enlarge() {
+	if x.large == nil {
+		x.large = largePool.Get().(*[largeBuffer]byte)
+		x.m.in.move(x.large[:])
+	}
+}
+
+func (x *session) shrink() {
+	if x.large == nil || len(x.m.in.pending()) > smallBuffer/2 {
+		return
+	}
+	if x.held != nil {
+		x.m.in.move(x.held.in[:])
+	}
+	largePool.Put(x.large)
+	x.large = nil
+}
+
+// fillCommand sends the replies and reads more of the next command, whose line has CommandTimeout to arrive whole.
+func (x *session) fillCommand() error {
+	if err := x.flush(); err != nil {
+		return err
+	}
+	now := time.Now()
+	if x.lineFrom.IsZero() || x.line != x.m.lineCount {
+		x.line, x.lineFrom = x.m.lineCount, now
+	}
+	var deadline time.Time
+	if d := x.m.limits.CommandTimeout; d >= 0 {
+		deadline = x.lineFrom.Add(d)
+	}
+	if len(x.m.in.space()) == 0 {
+		x.enlarge()
+	}
+	if len(x.m.in.pending()) > 0 {
+		return x.read(x.m.in.space(), deadline)
+	}
+	x.shrink()
+	first := now.Add(idleAfter)
+	if !deadline.IsZero() && deadline.Before(first) {
+		return x.read(x.m.in.space(), deadline)
+	}
+	if err := x.readUntil(x.m.in.space(), first, time.Time{}); !errors.Is(err, errIdle) {
+		return err
+	}
+	// Silent: wait with a few octets of room instead of the buffers.
+	x.release()
+	x.m.in = input{buf: x.small[:]}
+	err := x.read(x.small[:], deadline)
+	x.acquire()
+	return err
+}
+
+var errIdle = errors.New("idle")
+
+// read is readUntil with a deadline that is final.
+func (x *session) read(space []byte, deadline time.Time) error {
+	return x.readUntil(space, deadline, deadline)
+}
+
+// readUntil reads into the machine's input. At the deadline it gives errIdle, or, when that is the final one, says 421 and gives an
+// error. It also ends the session when the server shuts down and the client is not within a transaction.
+func (x *session) readUntil(space []byte, deadline, final time.Time) error {
+	for {
+		x.raw.SetReadDeadline(deadline)
+		if x.srv.draining.Load() && !x.busy() { // set before Shutdown wakes us by the deadline, see there
+			x.m.close(replyShutdown)
+			return ErrServerClosed
+		}
+		n, err := x.conn.Read(space)
+		x.m.in.added(n)
+		if n > 0 {
+			return nil
+		}
+		switch {
+		case err == nil:
+			continue
+		case !isDeadline(err):
+			return x.lost(err)
+		case deadline.IsZero() || time.Now().Before(deadline): // woken by Shutdown
+			continue
+		case final.IsZero():
+			return errIdle
+		}
+		x.m.close(replyTimeout) // RFC 5321 s4.5.3.2
+		return fmt.Errorf("smtp: waiting for the client: %w", err)
+	}
+}
+
+// lost is the error for a connection that ended.
+func (x *session) lost(err error) error {
+	if x.ctx.Err() != nil {
+		return x.ctx.Err()
+	}
+	if errors.Is(err, io.EOF) {
+		return io.EOF
+	}
+	return fmt.Errorf("smtp: connection lost: %w", err)
+}
+
+// flush sends the replies.
+func (x *session) flush() error {
+	if len(x.m.out) == 0 {
+		return nil
+	}
+	if t := x.m.trace.Reply; t != nil {
+		t(x.peer, string(x.m.out))
+	}
+	if d := x.m.limits.WriteTimeout; d >= 0 {
+		x.raw.SetWriteDeadline(time.Now().Add(d))
+	}
+	_, err := x.conn.Write(x.m.out)
+	if x.m.out = x.m.out[:0]; err != nil {
+		x.m.state = stateClosed
+		return fmt.Errorf("smtp: sending replies: %w", err)
+	}
+	return nil
+}
+
+// bye lets the last reply arrive where the server ends the session: closing a connection whose input was not read would make the kernel
+// throw the reply away.
+func (x *session) bye() {
+	c, ok := x.raw.(interface{ CloseWrite() error })
+	if !ok || !x.m.cut {
+		return
+	}
+	c.CloseWrite()
+	x.raw.SetReadDeadline(time.Now().Add(lingerFor))
+	for n := 0; n < lingerOctets; {
+		k, err := x.raw.Read(x.small[:])
+		if n += k; err != nil {
+			return
+		}
+	}
+}
+
+const (
+	lingerFor    = time.Second
+	lingerOctets = 256 << 10
+)
+
+// startTLS does what STARTTLS asks for.
+func (x *session) startTLS() error {
+	x.m.answer(nil)
+	if err := x.flush(); err != nil {
+		return err
+	}
+	return x.handshake(tls.Server(x.raw, x.srv.TLSConfig))
+}
+
+func (x *session) handshake(c *tls.Conn) error {
+	if d := x.m.limits.HandshakeTimeout; d >= 0 {
+		x.raw.SetDeadline(time.Now().Add(d))
+	}
+	if err := c.HandshakeContext(x.ctx); err != nil {
+		x.m.out = x.m.out[:0] // there is nobody to read it
+		x.m.state = stateClosed
+		return fmt.Errorf("smtp: TLS handshake: %w", err)
+	}
+	x.raw.SetDeadline(time.Time{})
+	x.conn = c
+	state := c.ConnectionState()
+	p := *x.peer
+	p.TLS, p.Hello, p.Extended, p.Identity, p.Mechanism = &state, "", false, "", ""
+	x.peer = &p
+	var mechanisms []string
+	if x.m.canAuth {
+		mechanisms = x.m.sasl.Mechanisms(x.channel())
+	}
+	x.m.secured(mechanisms)
+	return nil
+}
+
+func (x *session) channel() sasl.Channel {
+	return sasl.Channel{TLS: x.peer.TLS, Remote: x.peer.Remote.Addr(), Certificate: sasl.ServerCertificate(x.srv.TLSConfig)}
+}
