@@ -1,0 +1,64 @@
+package dkim
+
+import (
+	"encoding/base64"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func base64String(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
+
+func FuzzSignature(f *testing.F) {
+	f.Add(" v=1; a=rsa-sha256; c=relaxed/simple; d=example.org; s=x; i=@example.org; q=dns/txt; t=1; x=2; l=3; h=from:to; bh=AAAA; b=AAAA")
+	f.Add("v=1;;")
+	f.Add(" a = b ; c = d\r\n\t;")
+	f.Fuzz(func(t *testing.T, value string) {
+		s := &signature{}
+		if err := s.parse(value); err == nil {
+			require.NotEmpty(t, s.Domain)
+			require.NotEmpty(t, s.keyName)
+			require.Contains(t, s.Headers, "from")
+		}
+	})
+}
+
+func FuzzKeyRecord(f *testing.F) {
+	for _, txt := range rfc8463Zone {
+		f.Add(txt)
+	}
+	f.Add("v=DKIM1; t=y:s; h=sha256; s=*; k=rsa; p=MIGJ")
+	f.Fuzz(func(t *testing.T, txt string) {
+		if k, err := parseKey(txt); err == nil {
+			require.NotNil(t, k.key)
+		}
+	})
+}
+
+func FuzzVerify(f *testing.F) {
+	f.Add([]byte(rfc8463))
+	f.Add([]byte("DKIM-Signature: v=1\n\nbody"))
+	f.Add([]byte("\r\n"))
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		results, err := Verify(t.Context(), memory(msg), rfc8463Zone)
+		if err != nil {
+			require.ErrorIs(t, err, ErrHeaderTooLong)
+		}
+		for _, r := range results {
+			require.Equal(t, r.Status == Pass, r.Err == nil)
+			require.NotEqual(t, None, r.Status)
+		}
+	})
+}
+
+// What is in the body and how it is cut makes no difference to its canonical form.
+func FuzzBody(f *testing.F) {
+	f.Add("a \r\n\r\n\tb\r\n\r\n", 3)
+	f.Add(" \r \n\n", 1)
+	f.Fuzz(func(t *testing.T, body string, at int) {
+		if at < 1 {
+			at = 1
+		}
+		checkBody(t, body, func(n int) int { return min(at, n) })
+	})
+}
