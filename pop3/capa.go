@@ -17,13 +17,11 @@ func (s *session) capa(hasArg bool) {
 	if s.canStartTLS() {
 		o.line("STLS")
 	}
-	if s.state == authorization {
-		if s.plaintext() {
-			o.line("USER")
-		}
-		if names := s.cfg.sasl.Mechanisms(s.conn); len(names) > 0 {
-			o.line("SASL ", strings.Join(names, " "))
-		}
+	if s.plaintext() {
+		o.line("USER")
+	}
+	if names := s.cfg.sasl.Mechanisms(s.conn); len(names) > 0 {
+		o.line("SASL ", strings.Join(names, " "))
 	}
 	o.str(capaFixed)
 	switch days := s.cfg.expireDays; {

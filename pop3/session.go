@@ -77,6 +77,7 @@ func (s *session) run() action {
 		if !s.started && s.foreign() {
 			s.log.Info("not POP3, hanging up")
 			s.fail(errUnknown)
+			s.state = ended
 			return hangUp
 		}
 		l, ok, err := s.in.Line()
