@@ -8,6 +8,10 @@ import (
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
+func isAlnum(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9'
+}
+
 // skipCFWS returns the position after comments and folding white space (RFC 5322 s3.2.2).
 func skipCFWS(b []byte, pos int) int {
 	for pos < len(b) {

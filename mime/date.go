@@ -24,7 +24,11 @@ func ParseDate(value string) (time.Time, bool) {
 	d := dateParser{zone: time.UTC}
 	text := value
 	if strings.IndexByte(value, '(') >= 0 {
-		text = string(dateWithoutComments(value))
+		b, ok := dateWithoutComments(value)
+		if !ok {
+			return time.Time{}, false
+		}
+		text = string(b)
 	}
 	for i := 0; i < len(text); {
 		if isDateSpace(text[i]) {
@@ -45,20 +49,23 @@ func ParseDate(value string) (time.Time, bool) {
 
 func isDateSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ',' }
 
-// dateWithoutComments puts a space for every comment; a comment without an end takes the rest.
-func dateWithoutComments(s string) []byte {
+// dateWithoutComments puts a space for every comment, and reports false when one has no end.
+func dateWithoutComments(s string) ([]byte, bool) {
 	b := []byte(s)
 	out := make([]byte, 0, len(b))
 	for i := 0; i < len(b); {
 		if b[i] == '(' {
 			i = skipComment(b, i)
+			if b[i-1] != ')' {
+				return nil, false
+			}
 			out = append(out, ' ')
 			continue
 		}
 		out = append(out, b[i])
 		i++
 	}
-	return out
+	return out, true
 }
 
 // dateParser collects the pieces of a date from words whose kind is plain from their form and place.

@@ -205,7 +205,7 @@ func fieldColon(line []byte) int {
 		return -1
 	}
 	for _, c := range line[:end] {
-		if c <= ' ' || c == 0x7f {
+		if c <= ' ' || c >= 0x7f { // RFC 5322 s3.6.8; RFC 6532 leaves names in ASCII
 			return -1
 		}
 	}

@@ -2,7 +2,6 @@ package mime
 
 import (
 	"bytes"
-	"sort"
 	"strings"
 )
 
@@ -127,7 +126,7 @@ func nextParam(v []byte, pos int) (p rawParam, next int) {
 		} else {
 			p.value, pos = cutUnquoted(v, pos)
 		}
-		if len(p.name) > 0 {
+		if len(p.name) > 0 && (p.quoted || len(p.value) > 0) {
 			return p, pos
 		}
 	}
@@ -179,8 +178,8 @@ func cutQuoted(v []byte, pos int) (value []byte, next int) {
 	if escaped {
 		out := make([]byte, 0, len(value))
 		for j := 0; j < len(value); j++ {
-			// Windows paths are sent with single backslashes: only the pairs that have to be escaped are taken for such.
-			if value[j] == '\\' && j+1 < len(value) && (value[j+1] == '"' || value[j+1] == '\\') {
+			// Windows paths are sent with single backslashes: before a letter or digit one is taken for itself.
+			if value[j] == '\\' && j+1 < len(value) && !isAlnum(value[j+1]) {
 				j++
 			}
 			out = append(out, value[j])
@@ -252,112 +251,4 @@ func (p Params) has(name []byte) bool {
 		}
 	}
 	return false
-}
-
-// section is one piece of a parameter by RFC 2231: `name*1*=value`.
-type section struct {
-	name    string
-	number  int
-	encoded bool
-	value   []byte
-}
-
-func cutSection(p rawParam) section {
-	base, rest, _ := bytes.Cut(p.name, []byte{'*'})
-	s := section{name: internLower(bytes.TrimSpace(base)), value: p.value}
-	rest = bytes.TrimSpace(rest)
-	if n := len(rest); n == 0 {
-		s.encoded = true // name*=
-	} else if rest[n-1] == '*' {
-		s.encoded = true
-	}
-	for _, c := range rest {
-		if c < '0' || c > '9' {
-			break
-		}
-		s.number = min(s.number*10+int(c-'0'), 1<<20)
-	}
-	return s
-}
-
-// joinSections puts the pieces together, whatever order they came in, and lets them stand in for plain parameters of the
-// same name, which senders add for old readers.
-func joinSections(params Params, sections []section) Params {
-	sort.SliceStable(sections, func(i, j int) bool {
-		if sections[i].name != sections[j].name {
-			return sections[i].name < sections[j].name
-		}
-		return sections[i].number < sections[j].number
-	})
-	for i := 0; i < len(sections); {
-		name := sections[i].name
-		var buf []byte
-		var charset, language string
-		for first := true; i < len(sections) && sections[i].name == name; i++ {
-			value := sections[i].value
-			if !sections[i].encoded {
-				buf = append(buf, value...)
-				first = false
-				continue
-			}
-			if first {
-				if a, rest, ok := bytes.Cut(value, []byte{'\''}); ok {
-					if l, text, ok := bytes.Cut(rest, []byte{'\''}); ok {
-						charset, language, value = string(a), string(l), text
-					}
-				}
-				first = false
-			}
-			buf = appendPercentDecoded(buf, value)
-		}
-		if name == "" {
-			continue
-		}
-		p := Param{Name: name, Value: decodeCharset(charset, buf), Language: language}
-		if charset == "" && bytes.Contains(buf, []byte("=?")) {
-			p.Value = decodeWords(buf)
-		}
-		if at := indexParam(params, name); at >= 0 {
-			params[at] = p
-		} else {
-			params = append(params, p)
-		}
-	}
-	return params
-}
-
-func indexParam(params Params, name string) int {
-	for i := range params {
-		if params[i].Name == name {
-			return i
-		}
-	}
-	return -1
-}
-
-// appendPercentDecoded undoes the percent encoding of RFC 2231 s7. A percent sign without two digits stays.
-func appendPercentDecoded(dst, src []byte) []byte {
-	for i := 0; i < len(src); i++ {
-		if src[i] == '%' && i+2 < len(src) {
-			if hi, lo := unhex(src[i+1]), unhex(src[i+2]); hi >= 0 && lo >= 0 {
-				dst = append(dst, byte(hi<<4|lo))
-				i += 2
-				continue
-			}
-		}
-		dst = append(dst, src[i])
-	}
-	return dst
-}
-
-func unhex(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'A' <= c && c <= 'F':
-		return int(c - 'A' + 10)
-	case 'a' <= c && c <= 'f':
-		return int(c - 'a' + 10)
-	}
-	return -1
 }

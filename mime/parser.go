@@ -48,9 +48,9 @@ func ParseBytesLimits(b []byte, limits Limits) *Message {
 	return m
 }
 
-// maxDelimiter is the length of the longest line that can be a delimiter. RFC 2046 s5.1.1 allows 74 bytes and padding;
-// lines are at most 998 long (RFC 5322 s2.1.1).
-const maxDelimiter = 2000
+// maxDelimiter is the length of the longest line that can be a delimiter. RFC 2046 s5.1.1 allows 74 bytes and padding, and
+// others take boundaries of thousands.
+const maxDelimiter = 16 << 10
 
 // maxJunk is the number of lines that are no fields after which the body is taken to have begun.
 const maxJunk = 8

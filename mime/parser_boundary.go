@@ -57,28 +57,49 @@ func (p *Parser) find(boundary []byte) int {
 	return -1
 }
 
-// match reports whether a line is a delimiter of an open multipart, and of which. White space may follow a delimiter (RFC
-// 2046 s5.1.1); anything else makes it text, as all readers have it, though the RFC would let it pass. When a line could be the
-// delimiter of one and the close delimiter of another, the inner one counts.
+// match reports whether a line is a delimiter of an open multipart, and of which. A boundary may be followed by white space
+// and anything after it (RFC 2046 s5.1.1: an exact match of the entire line is not required); a boundary that goes on with
+// other bytes is none, since boundaries that begin alike are common. When a line could be the delimiter of several, the inner
+// one counts.
 func (p *Parser) match(line []byte) (level int, closes, ok bool) {
 	if len(p.open) == 0 {
 		return 0, false, false
 	}
-	exact := line[2:]
-	trimmed := bytes.TrimRight(exact, " \t")
-	level = p.find(exact)
-	if len(trimmed) != len(exact) {
-		level = max(level, p.find(trimmed))
+	line = line[2:]
+	level, closes = p.matchExact(line, -1, false)
+	for end, n := 0, 0; level < 0 && n < maxPadding; n++ {
+		space := bytes.IndexAny(line[end:], " \t")
+		if space < 0 {
+			break
+		}
+		end += space
+		level, closes = p.matchExact(line[:end], level, closes)
+		for end < len(line) && (line[end] == ' ' || line[end] == '\t') {
+			end++
+		}
 	}
-	dashes := []byte("--")
-	for _, t := range [2][]byte{exact, trimmed} {
-		if bytes.HasSuffix(t, dashes) {
-			if l := p.find(t[:len(t)-2]); l > level {
-				level, closes = l, true
-			}
+	if level < 0 {
+		if trimmed := bytes.TrimRight(line, " \t"); len(trimmed) < len(line) {
+			level, closes = p.matchExact(trimmed, level, closes)
 		}
 	}
 	return level, closes, level >= 0
+}
+
+// maxPadding is the number of places with white space at which a delimiter line is cut to see whether it has a boundary.
+const maxPadding = 8
+
+// matchExact looks t up as a boundary, and as one with the two hyphens that close. level and closes are what was found before.
+func (p *Parser) matchExact(t []byte, level int, closes bool) (int, bool) {
+	if l := p.find(t); l > level {
+		level, closes = l, false
+	}
+	if n := len(t) - 2; n > 0 && t[n] == '-' && t[n+1] == '-' {
+		if l := p.find(t[:n]); l > level {
+			level, closes = l, true
+		}
+	}
+	return level, closes
 }
 
 // delimiter ends all parts inside the multipart at level, and starts its next one or ends it. The delimiter line starts at
