@@ -2,6 +2,7 @@ package dkim
 
 import (
 	"bytes"
+	"encoding/binary"
 	"hash"
 )
 
@@ -114,17 +115,27 @@ func tidy(line []byte, tabs bool) bool {
 	if n := len(line); n > 0 && line[n-1] == ' ' {
 		return false
 	}
-	for {
-		i := bytes.IndexByte(line, ' ')
-		if i < 0 {
-			return true
-		}
-		if line[i+1] == ' ' {
+	// Eight pairs of neighbours at a time: a zero octet in v is a pair of spaces.
+	for len(line) > 8 {
+		v := binary.LittleEndian.Uint64(line) ^ spaces | binary.LittleEndian.Uint64(line[1:]) ^ spaces
+		if (v-ones)&^v&highs != 0 {
 			return false
 		}
-		line = line[i+1:]
+		line = line[8:]
 	}
+	for i := 1; i < len(line); i++ {
+		if line[i] == ' ' && line[i-1] == ' ' {
+			return false
+		}
+	}
+	return true
 }
+
+const (
+	ones   = 0x0101010101010101
+	highs  = 0x80 * ones
+	spaces = ' ' * ones
+)
 
 // slow takes octets one by one.
 func (b *bodyHash) slow(p []byte) {

@@ -253,7 +253,7 @@ func TestTampering(t *testing.T) {
 		{"body white space", edit("Hi  Bob, ", "Hi Bob,"), Pass, Fail},
 		{"empty lines at the end", func(s string) string { return s + "\r\n\r\n" }, Pass, Pass},
 		{"subject folded anew", edit("Hello\r\n  there", "Hello there"), Pass, Fail},
-		{"name in capitals", edit("Subject:", "SUBJECT:"), Pass, Fail},
+		{"name in capitals", edit("\nSubject:", "\nSUBJECT:"), Pass, Fail},
 		{"trace field added", func(s string) string { return "Received: by us\r\n" + s }, Pass, Pass},
 		{"body changed", edit("how are you", "how old are you"), Fail, Fail},
 		{"body added to", func(s string) string { return s + "Buy!\r\n" }, Fail, Fail},
