@@ -20,7 +20,7 @@ type Credentials struct {
 	Token func(ctx context.Context) (string, error)
 
 	External   bool     // use the certificate that TLSConfig shows to the server
-	Mechanisms []string // those that may be used; empty: all
+	Mechanisms []string // those that may be used, the best first; empty: all, the strongest first
 
 	AllowPlaintext bool // show the secret to the server without TLS as well
 }
@@ -51,12 +51,10 @@ func (c *Conn) authenticate(ctx context.Context) error {
 		secrets.Token = token
 	}
 	channel := sasl.Channel{TLS: c.tls.State}
-	offered := slices.DeleteFunc(c.caps.Mechanisms(), func(m string) bool {
-		return len(cred.Mechanisms) > 0 && !slices.ContainsFunc(cred.Mechanisms, func(a string) bool { return strings.EqualFold(a, m) })
-	})
+	offered := c.caps.Mechanisms()
 	var last error
 	for {
-		client, err := sasl.Pick(offered, secrets, channel)
+		client, err := pick(cred.Mechanisms, offered, secrets, channel, last != nil)
 		if err != nil {
 			if last != nil {
 				return last
@@ -78,6 +76,24 @@ func (c *Conn) authenticate(ctx context.Context) error {
 		}
 		offered = slices.DeleteFunc(offered, func(m string) bool { return m == client.Mechanism() })
 	}
+}
+
+// pick chooses a mechanism: the first of those allowed that is offered, or the strongest offered where all are.
+func pick(allowed, offered []string, secrets sasl.Credentials, channel sasl.Channel, again bool) (sasl.Client, error) {
+	for _, name := range allowed {
+		if name = strings.ToUpper(name); slices.Contains(offered, name) {
+			return sasl.NewClient(name, secrets, channel)
+		}
+	}
+	if len(allowed) > 0 {
+		return nil, fmt.Errorf("offered are %q, allowed %q", offered, allowed)
+	}
+	client, err := sasl.Pick(offered, secrets, channel)
+	if err == nil && again {
+		// What was refused is no longer in the list. SCRAM must not take that for a list that somebody shortened on the way (RFC 5802 s6).
+		return sasl.NewClient(client.Mechanism(), secrets, channel)
+	}
+	return client, err
 }
 
 // exchange runs one mechanism to the server's verdict. RFC 4954 s4
@@ -115,7 +131,7 @@ func (c *Conn) exchange(ctx context.Context, client sasl.Client) (Reply, error) 
 			}
 			return r, local(454, EnhancedCode{4, 7, 0}, command, bad)
 		}
-		r, err = c.secretLine(ctx, sasl.Encode(response), command)
+		r, err = c.commandNamed(ctx, c.timeouts.Command, "", sasl.Encode(response), command)
 	}
 	if err == nil && r.Code == 235 {
 		if err := client.Finish(); err != nil {
@@ -123,13 +139,4 @@ func (c *Conn) exchange(ctx context.Context, client sasl.Client) (Reply, error) 
 		}
 	}
 	return r, err
-}
-
-// secretLine answers a challenge.
-func (c *Conn) secretLine(ctx context.Context, line, command string) (Reply, error) {
-	c.queue("", line)
-	if err := c.flush(ctx, c.timeouts.Command, command); err != nil {
-		return Reply{}, err
-	}
-	return c.reply(ctx, c.timeouts.Command, command)
 }

@@ -44,7 +44,7 @@ func (t *clientTransaction) begin(ctx context.Context, from ReversePath, params 
 		params.Body = "" // 7BIT: it fits
 	}
 	t.binary = params.Body == BodyBinaryMIME
-	line, err := mailLine(from, &params)
+	line, name, err := mailLine(from, &params)
 	if err != nil {
 		return err
 	}
@@ -54,11 +54,11 @@ func (t *clientTransaction) begin(ctx context.Context, from ReversePath, params 
 		}
 	}
 	c.dirty = true
-	r, err := c.command(ctx, c.timeouts.Command, line, "")
+	r, err := c.commandNamed(ctx, c.timeouts.Command, line, "", name)
 	if err != nil {
 		return err
 	}
-	return c.expect(r, 2, line)
+	return c.expect(r, 2, name)
 }
 
 // Rcpt implements [Transaction].
@@ -69,18 +69,18 @@ func (t *clientTransaction) Rcpt(ctx context.Context, to ForwardPath, params Rcp
 	}
 	defer c.watch(ctx)()
 	c.offeredRcpt(&params, nil)
-	line, err := rcptLine(to, &params)
+	line, name, err := rcptLine(to, &params)
 	if err != nil {
 		return err
 	}
 	if !to.IsASCII() && !c.has("SMTPUTF8") {
-		return local(553, EnhancedCode{5, 6, 7}, line, ErrNoSMTPUTF8)
+		return local(553, EnhancedCode{5, 6, 7}, name, ErrNoSMTPUTF8)
 	}
-	r, err := c.command(ctx, c.timeouts.Command, line, "")
+	r, err := c.commandNamed(ctx, c.timeouts.Command, line, "", name)
 	if err != nil {
 		return err
 	}
-	if err := c.expect(r, 2, line); err != nil {
+	if err := c.expect(r, 2, name); err != nil {
 		return err
 	}
 	t.accepted = append(t.accepted, RecipientResult{Path: to, Reply: r})

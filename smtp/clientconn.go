@@ -173,11 +173,16 @@ func (c *Conn) deadline(ctx context.Context, d time.Duration) {
 
 // command sends one line and reads its reply. What is in secret is sent behind the line, and shown to nobody.
 func (c *Conn) command(ctx context.Context, timeout time.Duration, line, secret string) (Reply, error) {
+	return c.commandNamed(ctx, timeout, line, secret, line)
+}
+
+// commandNamed is command with another name for errors.
+func (c *Conn) commandNamed(ctx context.Context, timeout time.Duration, line, secret, name string) (Reply, error) {
 	c.queue(line, secret)
-	if err := c.flush(ctx, timeout, line); err != nil {
+	if err := c.flush(ctx, timeout, name); err != nil {
 		return Reply{}, err
 	}
-	return c.reply(ctx, timeout, line)
+	return c.reply(ctx, timeout, name)
 }
 
 // queue appends a line to what is to be written.

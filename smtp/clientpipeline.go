@@ -24,11 +24,11 @@ func (c *Conn) pipeline(ctx context.Context, steps []step, got func(s step, r Re
 				c.dirty = true
 				c.queue(steps[sent].line, "")
 			}
-			if err := c.flush(ctx, steps[i].timeout, steps[i].line); err != nil {
+			if err := c.flush(ctx, steps[i].timeout, steps[i].name); err != nil {
 				return err
 			}
 		}
-		r, err := c.reply(ctx, steps[i].timeout, steps[i].line)
+		r, err := c.reply(ctx, steps[i].timeout, steps[i].name)
 		if err != nil {
 			return err
 		}

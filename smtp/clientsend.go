@@ -73,7 +73,8 @@ type transfer struct {
 // A step is a command of the envelope.
 type step struct {
 	line    string
-	rcpt    int // the recipient's index, or one of the following
+	name    string // the line without parameters, for errors
+	rcpt    int    // the recipient's index, or one of the following
 	timeout time.Duration
 }
 
@@ -87,27 +88,27 @@ const (
 func (t *transfer) commands(e *Envelope, params MailParams) error {
 	c := t.c
 	if c.dirty {
-		t.steps = append(t.steps, step{"RSET", stepReset, c.timeouts.Command})
+		t.steps = append(t.steps, step{"RSET", "RSET", stepReset, c.timeouts.Command})
 	}
-	mail, err := mailLine(e.From, &params)
+	mail, name, err := mailLine(e.From, &params)
 	if err != nil {
 		return err
 	}
-	t.steps = append(t.steps, step{mail, stepMail, c.timeouts.Command})
+	t.steps = append(t.steps, step{mail, name, stepMail, c.timeouts.Command})
 	var first error
 	limit, n := c.caps.Limit("RCPTMAX"), 0 // RFC 9422 s4.2
 	for i, to := range e.To {
 		t.res.Dropped = c.offeredRcpt(&to.Params, t.res.Dropped)
-		line, err := rcptLine(to.Path, &to.Params)
+		line, name, err := rcptLine(to.Path, &to.Params)
 		switch {
 		case err != nil:
 		case !to.Path.IsASCII() && !c.has("SMTPUTF8"):
-			err = local(553, EnhancedCode{5, 6, 7}, line, ErrNoSMTPUTF8)
+			err = local(553, EnhancedCode{5, 6, 7}, name, ErrNoSMTPUTF8)
 		case limit > 0 && n == limit:
-			err = local(452, EnhancedCode{4, 5, 3}, line, ErrTooManyRcpts)
+			err = local(452, EnhancedCode{4, 5, 3}, name, ErrTooManyRcpts)
 		default:
 			n++
-			t.steps = append(t.steps, step{line, i, c.timeouts.Command})
+			t.steps = append(t.steps, step{line, name, i, c.timeouts.Command})
 			continue
 		}
 		t.refuse(i, Reply{}, err)
@@ -122,33 +123,38 @@ func (t *transfer) commands(e *Envelope, params MailParams) error {
 		return first
 	}
 	if !t.bdat {
-		t.steps = append(t.steps, step{"DATA", stepData, c.timeouts.Data})
+		t.steps = append(t.steps, step{"DATA", "DATA", stepData, c.timeouts.Data})
 	}
 	return nil
 }
 
-func mailLine(from ReversePath, p *MailParams) (string, error) {
-	line := "MAIL FROM:<" + from.String() + ">"
+// mailLine writes MAIL. name is the command without its parameters.
+func mailLine(from ReversePath, p *MailParams) (line, name string, err error) {
+	name = "MAIL FROM:<" + from.String() + ">"
 	if err := from.Validate(); err != nil {
-		return line, local(553, EnhancedCode{5, 1, 7}, line, badAddress(err))
+		return "", name, local(553, EnhancedCode{5, 1, 7}, name, badAddress(err))
 	}
-	b, err := appendMailParams([]byte(line), p)
+	b, err := appendMailParams([]byte(name), p)
 	if err != nil {
-		return line, local(501, EnhancedCode{5, 5, 4}, line, err)
+		return "", name, local(501, EnhancedCode{5, 5, 4}, name, err)
 	}
-	return string(b), nil
+	return string(b), name, nil
 }
 
-func rcptLine(to ForwardPath, p *RcptParams) (string, error) {
-	line := "RCPT TO:<" + to.String() + ">"
+// rcptLine writes RCPT.
+func rcptLine(to ForwardPath, p *RcptParams) (line, name string, err error) {
+	name = "RCPT TO:<" + to.String() + ">"
 	if err := to.Validate(); err != nil || to.Mailbox == (Mailbox{}) {
-		return line, local(553, EnhancedCode{5, 1, 3}, line, badAddress(err))
+		return "", name, local(553, EnhancedCode{5, 1, 3}, name, badAddress(err))
 	}
-	b, err := appendRcptParams([]byte(line), p)
+	if *p == (RcptParams{}) {
+		return name, name, nil
+	}
+	b, err := appendRcptParams([]byte(name), p)
 	if err != nil {
-		return line, local(501, EnhancedCode{5, 5, 4}, line, err)
+		return "", name, local(501, EnhancedCode{5, 5, 4}, name, err)
 	}
-	return string(b), nil
+	return string(b), name, nil
 }
 
 // refuse settles one recipient.
@@ -167,7 +173,7 @@ func (t *transfer) envelope(ctx context.Context) error {
 		case stepReset: // there is nothing to be done about a refusal but to see what MAIL says
 		case stepMail:
 			t.res.Mail = r
-			mailErr = c.expect(r, 2, s.line)
+			mailErr = c.expect(r, 2, s.name)
 			return mailErr == nil
 		case stepData:
 			dataReply = r
@@ -175,7 +181,7 @@ func (t *transfer) envelope(ctx context.Context) error {
 			if mailErr != nil { // 503, since there is no transaction: that of MAIL says why
 				return false
 			}
-			err := c.expect(r, 2, s.line) // 250, 251 or 252
+			err := c.expect(r, 2, s.name) // 250, 251 or 252
 			if err == nil {
 				t.res.Recipients[s.rcpt].Reply = r
 				t.accepted = append(t.accepted, s.rcpt)

@@ -1,0 +1,29 @@
+// Package smtptest has an SMTP server for tests, as net/http/httptest has one for HTTP. It listens on a port of its own, keeps what it receives, and lets a test wait for it:
+//
+//	func TestWelcomeMail(t *testing.T) {
+//		srv := smtptest.NewServer(t) // closed when the test ends
+//		app := newApp(srv.Addr)
+//		app.register("bob@example.org")
+//		got, err := srv.WaitFor(t.Context(), func(m *smtptest.Received) bool { return m.To("bob@example.org") })
+//		require.NoError(t, err)
+//		text, err := got.Message().Text()
+//		require.NoError(t, err)
+//		require.Contains(t, text, "Welcome, Bob")
+//	}
+//
+// The server offers STARTTLS with a certificate that [Server.ClientTLS] trusts; [Server.Dialer] gives a ready client.
+// NewUnstartedServer lets a test set Users for AUTH, another mode (submission, LMTP), limits, extensions, implicit TLS with StartTLS, or
+// a Listener in memory, with which the server runs inside a testing/synctest bubble.
+//
+// [Server.Script] and [Server.Refuse] make it answer as the test needs: at the connection, at MAIL, at RCPT or at the end of the message, for one address
+// or all, for the first few times or from some time on, with a delay or without.
+//
+//	srv.Refuse("full@example.org", 452, "4.2.2 mailbox full")
+//	srv.Script(smtptest.Rule{On: smtptest.OnMail, Times: 2, Reply: smtptest.Reply(451, "4.7.1 greylisted")})
+//
+// [Server.Faults] breaks the connection itself at an octet: it drops, stalls, slows or garbles. [Chaos] chooses by a seed, so that
+// a failure can be had again.
+//
+// Received messages are held in memory, up to the size that the server's limits allow each. The commands DATA, EHLO, STARTTLS and AUTH cannot be scripted; set the fields of
+// [Server.Config] for what the server offers.
+package smtptest
