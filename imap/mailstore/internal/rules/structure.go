@@ -1,0 +1,94 @@
+package rules
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/gomailroom/mailroom/imap"
+	"github.com/gomailroom/mailroom/mime"
+)
+
+// CheckPrefix refuses what cannot stand before a message: anything but whole header fields.
+func CheckPrefix(prefix []byte) error {
+	if len(prefix) == 0 {
+		return nil
+	}
+	if !bytes.HasSuffix(prefix, []byte("\r\n")) || prefix[0] == ' ' || prefix[0] == '\t' {
+		return fmt.Errorf("%w: a prefix must be whole header fields that end with CRLF", imap.ErrCannot)
+	}
+	for line := range bytes.SplitSeq(prefix[:len(prefix)-2], []byte("\r\n")) {
+		colon := bytes.IndexByte(line, ':')
+		folded := len(line) > 0 && (line[0] == ' ' || line[0] == '\t')
+		if bytes.ContainsAny(line, "\r\n\x00") || !folded && colon <= 0 {
+			return fmt.Errorf("%w: a line of the prefix is no header field", imap.ErrCannot)
+		}
+	}
+	return nil
+}
+
+// Shift gives the structure of a message with a prefix of n octets before it: a copy, which shares what did not change.
+func Shift(s *mime.Structure, n int64) *mime.Structure {
+	if n == 0 {
+		return s
+	}
+	out := &mime.Structure{Size: s.Size + n, Envelope: s.Envelope, Root: *shiftPart(&s.Root, n)}
+	out.Root.HeaderOffset, out.Root.HeaderSize = s.Root.HeaderOffset, s.Root.HeaderSize+n
+	return out
+}
+
+func shiftPart(p *mime.BodyPart, n int64) *mime.BodyPart {
+	c := *p
+	c.HeaderOffset, c.Offset = c.HeaderOffset+n, c.Offset+n
+	if len(p.Children) > 0 {
+		c.Children = make([]*mime.BodyPart, len(p.Children))
+		for i, child := range p.Children {
+			c.Children[i] = shiftPart(child, n)
+		}
+	}
+	return &c
+}
+
+// Prefixed is a body with a prefix before it.
+type Prefixed struct {
+	Prefix []byte
+	imap.Body
+}
+
+// Size counts the prefix.
+func (b *Prefixed) Size() int64 { return int64(len(b.Prefix)) + b.Body.Size() }
+
+// ReadAt reads across both.
+func (b *Prefixed) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, fmt.Errorf("mailstore: negative offset %d", off)
+	}
+	if off < int64(len(b.Prefix)) {
+		if n = copy(p, b.Prefix[off:]); n == len(p) {
+			return n, nil
+		}
+	}
+	m, err := b.Body.ReadAt(p[n:], off+int64(n)-int64(len(b.Prefix)))
+	return n + m, err
+}
+
+// Bytes is a body in memory.
+type Bytes []byte
+
+// Size is the length.
+func (b Bytes) Size() int64 { return int64(len(b)) }
+
+// ReadAt reads from an offset.
+func (b Bytes) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, fmt.Errorf("mailstore: negative offset %d", off)
+	}
+	if off >= int64(len(b)) {
+		return 0, io.EOF
+	}
+	n := copy(p, b[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
