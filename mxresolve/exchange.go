@@ -38,7 +38,6 @@ type leg struct {
 	text    string    // why
 	ede     string
 	timeout bool
-	replied bool
 }
 
 // exchange returns the first answer, or a failure.
@@ -119,7 +118,7 @@ func (x *exchange) send(ctx context.Context, l *leg, timer *time.Timer) bool {
 		}
 		l.slot = true
 	}
-	if l.stream && l.conn != nil && l.replied == false {
+	if l.stream && l.conn != nil {
 		return true // still on its way
 	}
 	if l.conn == nil {
@@ -165,7 +164,6 @@ func (x *exchange) prepare(ctx context.Context, l *leg) error {
 		mixCase(msg[headerLen:headerLen+qlen-4], bits[:])
 	}
 	l.packets++
-	l.replied = false
 	l.noEDNS = !edns
 	l.pending = &pending{q: x.q, query: msg, qlen: qlen, leg: l, sent: l.packets, replies: x.replies}
 	if l.stream {
@@ -198,7 +196,7 @@ func (x *exchange) take(r reply) (m *message, resend bool) {
 		return nil, false // of an earlier packet
 	}
 	wasStream := l.conn != nil && l.conn.out != nil
-	l.conn, l.replied = nil, true
+	l.conn = nil
 	if r.err != nil {
 		var de *dialError
 		if wasStream && l.redials == 0 && !errors.As(r.err, &de) && !errors.Is(r.err, errMalformed) {

@@ -173,18 +173,18 @@ func (r *Resolver) ForwardConfirmed(ctx context.Context, addr netip.Addr) ([]str
 		}
 	}
 	var out []string
-	var failure error
+	var temporary error
 	for i, a := range r.start().askAll(ctx, qs) {
-		if a.outcome == failed && failure == nil {
-			failure = lookupError(qs[i].name, a)
+		if a.outcome == failed && temporary == nil {
+			temporary = lookupError(qs[i].name, a)
 		}
 		if slices.Contains(a.addrs(), addr) {
 			out = append(out, qs[i].name)
 		}
 	}
 	if len(out) == 0 {
-		if failure != nil {
-			return nil, failure
+		if temporary != nil {
+			return nil, temporary
 		}
 		e := newError(addr.String(), KindNoRecord)
 		e.Err = notFound(addr.String(), "no name leads back to the address")
