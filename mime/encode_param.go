@@ -53,7 +53,7 @@ func (w *fieldWriter) continuedASCII(name, value string) {
 	}
 }
 
-// continued writes name*=utf-8''..., in as many sections as it takes (RFC 2231 s4.1). No section ends inside a character:
+// continued writes name*=utf-8”..., in as many sections as it takes (RFC 2231 s4.1). No section ends inside a character:
 // the RFC would allow it, some readers decode each section by itself.
 func (w *fieldWriter) continued(name, value string) {
 	const charset = "utf-8''"

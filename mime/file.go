@@ -39,7 +39,9 @@ func OSFile(name string) File {
 
 // ReaderFile is a file whose content is what r gives. The letter reads r to its end when it is composed, into memory if it is
 // short, else into a temporary file.
-func ReaderFile(name string, r io.Reader) File { return File{Name: name, Content: &readerContent{r: r}} }
+func ReaderFile(name string, r io.Reader) File {
+	return File{Name: name, Content: &readerContent{r: r}}
+}
 
 type bytesContent []byte
 
