@@ -10,8 +10,9 @@ type content struct {
 	size   int64  // octets so far
 	fault  *Error // what is wrong with the message; the rest of it is still taken
 
-	dot bool // DATA
-	bol bool // DATA: at the beginning of a line
+	dot   bool // DATA
+	bol   bool // DATA: at the beginning of a line
+	ended bool // DATA: the end was seen
 
 	chunk     int64 // BDAT: octets of the chunk that are still to come
 	chunkSize int64
@@ -21,7 +22,7 @@ type content struct {
 
 // begin starts a message. For BDAT it leaves the chunk as it is.
 func (c *content) begin(policy LinePolicy, limit int64, dot bool) {
-	c.policy, c.limit, c.dot, c.bol, c.cr, c.size, c.fault = policy, limit, dot, dot, false, 0, nil
+	c.policy, c.limit, c.dot, c.bol, c.cr, c.ended, c.size, c.fault = policy, limit, dot, dot, false, false, 0, nil
 }
 
 var crlf = []byte("\r\n")
@@ -30,9 +31,12 @@ var crlf = []byte("\r\n")
 func (c *content) next(in *input) ([]byte, event) {
 	p := in.pending()
 	skip, n := 0, 0
+	if c.ended {
+		return nil, eventEnd
+	}
 	if c.dot {
-		var end, more bool
-		if skip, n, end, more = scanDot(p, c.bol); end {
+		var more bool
+		if skip, n, c.ended, more = scanDot(p, c.bol); c.ended {
 			in.take(skip)
 			return nil, eventEnd
 		} else if more {

@@ -29,9 +29,11 @@ type Transaction interface {
 	Rcpt(ctx context.Context, to ForwardPath, params RcptParams) error
 	// Data reads the message: dot-stuffing is undone, lines end in CRLF as they came. It is only called when at least one
 	// recipient was accepted. A handler takes responsibility for the message only after it has read io.EOF and returned
-	// nil; any other error of the reader (a typed one: too large, deadline, disconnect, reset) means that the message
-	// is incomplete and must be dropped, and whatever Data then returns, the server does not answer 250. Returning before io.EOF makes the server
-	// read and drop the rest. The context ends with the connection.
+	// nil. Any other error of the reader means that the message is incomplete and must be dropped, and whatever Data
+	// then returns, the server does not answer 250: an *Error is the reply to come (too large, bare LF and the like),
+	// os.ErrDeadlineExceeded and io.ErrUnexpectedEOF are a client that was too slow or left, and [ErrMessageReset] one that gave the
+	// message up. Returning before io.EOF makes the server read and drop the rest. The reader is an io.WriterTo, so io.Copy takes large
+	// blocks without a buffer; it must not be used after Data has returned. The context ends with the connection.
 	Data(ctx context.Context, message io.Reader) (Receipt, error)
 	// Abort ends a transaction without a message: RSET, a new EHLO, STARTTLS, QUIT, or the loss of the connection.
 	Abort()

@@ -19,6 +19,11 @@ func (x *session) message(e event) error {
 	m := &x.m
 	if e == eventData {
 		m.answer(nil)
+		if len(m.in.pending()) == 0 { // the client can send while the handler prepares
+			if err := x.flush(); err != nil {
+				return err
+			}
+		}
 	}
 	t := x.transaction
 	x.transaction, x.inData = nil, true

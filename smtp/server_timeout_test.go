@@ -1,0 +1,302 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gomailroom/mailroom/internal/certs"
+	"github.com/gomailroom/mailroom/internal/memnet"
+)
+
+func TestCommandTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		w := serve(t, &Server{Handler: r}).hello().mail()
+		within(t, 5*time.Minute, 5*time.Minute, func() { w.reply("421 4.4.2") })
+		require.ErrorIs(t, w.closed(), os.ErrDeadlineExceeded)
+		require.True(t, strings.HasSuffix(r.log(), "abort"), r.log())
+	})
+}
+
+// A client that is slow but within the limit is served, also after its buffers were given back.
+func TestSlowCommands(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, &Server{}).hello()
+		for range 3 {
+			time.Sleep(4 * time.Minute)
+			w.ask("NOOP", "250 ")
+			time.Sleep(2 * time.Second)
+			w.ask("NOOP "+strings.Repeat("x", 1000), "250 ")
+		}
+		time.Sleep(4 * time.Minute)
+		w.send("NOOP\r\nNOOP\r\n" + strings.Repeat("NOOP\r\n", 20))
+		for range 22 {
+			w.reply("250 ")
+		}
+		w.quit()
+	})
+}
+
+// trickle sends s again and again; what it returns waits until the connection takes no more.
+func trickle(w *wire, s string, every time.Duration) (wait func()) {
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			if _, err := io.WriteString(w.conn, s); err != nil {
+				return
+			}
+			time.Sleep(every)
+		}
+	})
+	return func() { w.conn.Close(); wg.Wait() }
+}
+
+// An octet now and then does not keep a command open: the whole line has one deadline.
+func TestTrickledCommand(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, &Server{}).hello()
+		within(t, 5*time.Minute, 6*time.Minute, func() {
+			defer trickle(w, "N", 10*time.Second)()
+			w.reply("421 4.4.2")
+		})
+		require.ErrorIs(t, <-w.done, os.ErrDeadlineExceeded)
+	})
+}
+
+// go-smtp#196: after a timeout within DATA nothing of the message may run as commands.
+func TestDataTimeout(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		w := serve(t, &Server{Handler: r}).hello().mail()
+		w.ask("DATA", "354 ")
+		w.send("half a mess")
+		within(t, 3*time.Minute, 3*time.Minute, func() { w.reply("421 4.4.2") })
+		io.WriteString(w.conn, "age\r\n.\r\nMAIL FROM:<evil@example.org>\r\n")
+		require.ErrorIs(t, w.closed(), os.ErrDeadlineExceeded)
+		require.NotContains(t, r.log(), "evil")
+		require.Contains(t, r.log(), "data failed: smtp: waiting for the client")
+	})
+}
+
+func TestChunkTimeouts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) { // within a chunk
+		w := serve(t, &Server{}).hello().mail()
+		w.send("BDAT 100\r\nonly some")
+		within(t, 3*time.Minute, 3*time.Minute, func() { w.reply("421 4.4.2") })
+		require.ErrorIs(t, w.closed(), os.ErrDeadlineExceeded)
+	})
+	synctest.Test(t, func(t *testing.T) { // between chunks
+		r := &recorder{}
+		w := serve(t, &Server{Handler: r}).hello().mail()
+		w.ask("BDAT 7\r\nhello", "250 ")
+		within(t, 5*time.Minute, 5*time.Minute, func() { w.reply("421 4.4.2") })
+		require.ErrorIs(t, w.closed(), os.ErrDeadlineExceeded)
+		require.Contains(t, r.log(), "data failed")
+	})
+	synctest.Test(t, func(t *testing.T) { // a refused chunk
+		w := serve(t, &Server{}).hello()
+		w.send("BDAT 100 LAST\r\nonly some")
+		within(t, 5*time.Minute, 5*time.Minute, func() { w.reply("421 4.4.2") })
+		require.ErrorIs(t, w.closed(), os.ErrDeadlineExceeded)
+	})
+}
+
+// A client that sends an octet a minute is never silent for DataTimeout, and is cut by its rate.
+func TestMinRate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, &Server{}).hello().mail()
+		w.ask("DATA", "354 ")
+		within(t, 3*time.Minute, 5*time.Minute, func() {
+			defer trickle(w, "x", time.Minute)()
+			w.reply("421 4.4.2")
+		})
+		require.ErrorIs(t, <-w.done, os.ErrDeadlineExceeded)
+	})
+	synctest.Test(t, func(t *testing.T) { // 200 octets a second are more than 128
+		w := serve(t, &Server{}).hello().mail()
+		w.ask("DATA", "354 ")
+		for range 3600 {
+			w.send(strings.Repeat("x", 198) + "\r\n")
+			time.Sleep(time.Second)
+		}
+		w.ask(".", "250 ")
+		w.quit()
+	})
+	synctest.Test(t, func(t *testing.T) { // the handler's own time is not the client's fault
+		srv := &Server{Handler: HandlerFunc(func(_ context.Context, _ *Peer, _ *Envelope, m io.Reader) error {
+			time.Sleep(time.Hour)
+			_, err := io.Copy(io.Discard, m)
+			return err
+		})}
+		w := serve(t, srv).hello().mail()
+		w.ask("DATA", "354 ")
+		w.ask("x\r\n.", "250 ")
+		w.quit()
+	})
+}
+
+// A client that sends commands and never reads the replies.
+func TestSlowReader(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := &Server{Handler: &recorder{}, Limits: Limits{Commands: -1}}
+		w := serve(t, srv)
+		go func() {
+			for {
+				if _, err := io.WriteString(w.conn, strings.Repeat("NOOP\r\n", 100)); err != nil {
+					return
+				}
+			}
+		}()
+		within(t, time.Minute, 2*time.Minute, func() {
+			require.ErrorIs(t, <-w.done, os.ErrDeadlineExceeded)
+		})
+	})
+}
+
+func TestHandshakeTimeout(t *testing.T) {
+	t.Parallel()
+	ca := certs.NewCA()
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, &Server{TLSConfig: ca.Server("mx.example.org")}).hello()
+		w.ask("STARTTLS", "220 ")
+		within(t, 30*time.Second, 31*time.Second, func() { require.Error(t, w.closed()) })
+	})
+}
+
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		srv := &Server{Handler: r, Hostname: "mx.example.org"}
+		idle := serve(t, srv).hello()
+		long := serve(t, srv).hello()
+		time.Sleep(time.Minute) // both have given their buffers back
+		open := serve(t, srv).hello().mail()
+		data := serve(t, srv).hello().mail()
+		data.ask("DATA", "354 ")
+		data.send("one\r\n")
+		chunk := serve(t, srv).hello().mail()
+		chunk.ask("BDAT 7\r\nhello", "250 ")
+		synctest.Wait()
+
+		done := make(chan error, 1)
+		go func() { done <- srv.Shutdown(context.Background()) }()
+		for _, w := range []*wire{idle, long} {
+			w.reply("421 4.3.2")
+			require.ErrorIs(t, w.closed(), ErrServerClosed)
+		}
+		time.Sleep(time.Minute)
+		late := serve(t, srv)
+		late.reply("421 4.3.2")
+		require.ErrorIs(t, late.closed(), ErrServerClosed)
+		open.ask("RCPT TO:<c@example.org>", "250 ")
+		open.ask("DATA", "354 ")
+		open.ask("two\r\n.", "250 ")
+		open.reply("421 4.3.2")
+		open.closed()
+		data.ask("three\r\n.", "250 ")
+		data.reply("421 4.3.2")
+		data.closed()
+		select {
+		case <-done:
+			require.Fail(t, "Shutdown did not wait")
+		default:
+		}
+		chunk.ask("BDAT 0 LAST", "250 ")
+		chunk.reply("421 4.3.2")
+		chunk.closed()
+		require.NoError(t, <-done)
+		require.NoError(t, srv.Shutdown(context.Background()))
+	})
+}
+
+func TestShutdownGivesUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		srv := &Server{Handler: r}
+		w := serve(t, srv).hello().mail()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		require.ErrorIs(t, srv.Shutdown(ctx), context.DeadlineExceeded)
+		require.NoError(t, srv.Close())
+		require.ErrorIs(t, w.closed(), ErrServerClosed)
+		require.True(t, strings.HasSuffix(r.log(), "abort"))
+	})
+}
+
+// The context that handlers get ends with the connection, by Close and by the context of ServeConn.
+func TestContextEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		ended := 0
+		srv := &Server{Handler: HandlerFunc(func(ctx context.Context, _ *Peer, _ *Envelope, _ io.Reader) error {
+			<-ctx.Done()
+			ended++
+			return ctx.Err()
+		})}
+		w := serve(t, srv).hello().mail()
+		w.ask("DATA", "354 ")
+		synctest.Wait()
+		srv.Close()
+		require.Error(t, <-w.done)
+		require.Equal(t, 1, ended)
+
+		ctx, cancel := context.WithCancel(context.Background())
+		client, server := memnet.Pipe()
+		done := make(chan error, 1)
+		srv = &Server{Handler: &recorder{}}
+		go func() { done <- srv.ServeConn(ctx, server) }()
+		synctest.Wait()
+		cancel()
+		require.ErrorIs(t, <-done, context.Canceled)
+		client.Close()
+	})
+}
+
+func TestConnectionLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := &Server{Handler: &recorder{}, Limits: Limits{Connections: 2}}
+		one, two := serve(t, srv).hello(), serve(t, srv).hello()
+		three := serve(t, srv)
+		three.reply("421 4.3.2")
+		var e *Error
+		require.ErrorAs(t, three.closed(), &e)
+		one.quit()
+		serve(t, srv).hello().quit()
+		two.quit()
+	})
+}
+
+type refusing struct{ err error }
+
+func (r refusing) Connect(context.Context, *Peer) (Session, error) { return nil, r.err }
+
+func TestConnectRefused(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		"554 5.7.1 not you": &Error{Code: 554, Enhanced: EnhancedCode{5, 7, 1}, Text: "not you"},
+		"421 4.3.0":         errors.New("database down"),
+	} {
+		w := serve(t, &Server{Handler: refusing{err}})
+		w.reply(want)
+		require.NoError(t, w.closed())
+	}
+}
