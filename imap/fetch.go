@@ -15,6 +15,18 @@ type fetched struct {
 	seq   uint32
 	m     Message
 	flags bool // FLAGS goes along, since \Seen was set just now
+	begun bool // an item has been written
+}
+
+// item writes the name of an item, and what separates it from the one before.
+func (f *fetched) item(w *writer, name string) {
+	if f.begun {
+		w.byte(' ')
+	} else {
+		w.byte('(')
+	}
+	f.begun = true
+	w.str(name)
 }
 
 // cmdFetch is FETCH and UID FETCH (RFC 3501 s6.4.5). What the view knows is answered from it alone; the rest comes from the backend in batches, and nothing is ever gathered in memory.
@@ -23,6 +35,7 @@ func (s *session) cmdFetch(c *command) error {
 	if err != nil {
 		return err
 	}
+	plan.uid = plan.uid || c.uid
 	if plan.modseq {
 		s.enableCondstore()
 	}
@@ -114,35 +127,45 @@ func (s *session) fetchBatch(plan *fetchPlan, batch []fetched) (n int, err error
 	return n, nil
 }
 
-// sendViewItems begins a response with what the view knows. The UID is always told: clients that track messages by it then need not trust numbers.
+// sendViewItems begins a response with what the view knows.
 func (s *session) sendViewItems(plan *fetchPlan, f *fetched) {
 	w := &s.out
 	w.room(200)
 	w.str("* ")
 	w.num(uint64(f.seq))
-	w.str(" FETCH (UID ")
-	w.num(uint64(f.m.UID))
+	w.str(" FETCH ")
+	sep := byte('(')
+	name := func(name string) {
+		w.byte(sep)
+		sep = ' '
+		w.str(name)
+	}
+	if plan.uid {
+		name("UID ")
+		w.num(uint64(f.m.UID))
+	}
 	if plan.flags || f.flags {
-		w.str(" FLAGS ")
+		name("FLAGS ")
 		w.flags(f.m.Flags, s.box.keywords)
 		s.box.echo(f.m.UID, f.m.ModSeq)
 	}
 	if plan.modseq || s.condstore && (plan.flags || f.flags) {
-		w.str(" MODSEQ (")
+		name("MODSEQ (")
 		w.num(uint64(max(f.m.ModSeq, 1)))
 		w.byte(')')
 	}
 	for i := range plan.items {
 		switch plan.items[i].att {
 		case attInternalDate:
-			w.str(" INTERNALDATE ")
+			name("INTERNALDATE ")
 			w.room(len(dateTimeLayout))
 			w.b = f.m.InternalDate.AppendFormat(w.b, dateTimeLayout)
 		case attSize:
-			w.str(" RFC822.SIZE ")
+			name("RFC822.SIZE ")
 			w.num(uint64(f.m.Size))
 		}
 	}
+	f.begun = sep == ' '
 }
 
 func (s *session) sendMessage(plan *fetchPlan, f *fetched, item *Item) error {
@@ -155,15 +178,16 @@ func (s *session) sendMessage(plan *fetchPlan, f *fetched, item *Item) error {
 		var err error
 		switch it.att {
 		case attEnvelope:
-			w.str(" ENVELOPE ")
+			f.item(w, "ENVELOPE ")
 			w.envelope(&item.Structure.Envelope)
 		case attBody:
-			w.str(" BODY ")
+			f.item(w, "BODY ")
 			w.bodyStructure(&item.Structure.Root, false)
 		case attBodyStructure:
-			w.str(" BODYSTRUCTURE ")
+			f.item(w, "BODYSTRUCTURE ")
 			w.bodyStructure(&item.Structure.Root, true)
 		case attSection:
+			f.item(w, it.label)
 			err = s.sendSection(&it.section, item)
 		}
 		if err == nil {
@@ -185,8 +209,6 @@ const maxHeader = 1 << 20
 
 func (s *session) sendSection(sec *section, item *Item) error {
 	w := &s.out
-	w.byte(' ')
-	w.str(sec.label)
 	off, size, ok := int64(0), item.Body.Size(), true
 	if !sec.whole() {
 		off, size, ok = item.Structure.Section(sec.path, sec.what)

@@ -51,6 +51,7 @@ type fetchPlan struct {
 	items     []fetchItem
 	want      Want
 	seen      bool // a section sets \Seen
+	uid       bool // UID is asked for, or the command is UID FETCH
 	flags     bool // FLAGS is asked for
 	modseq    bool
 	condition bool // CHANGEDSINCE (RFC 7162 s3.1.4.1)
@@ -65,7 +66,8 @@ func (f *fetchPlan) add(it fetchItem) {
 		f.modseq = true
 		return
 	case attUID:
-		return // always told, and first
+		f.uid = true
+		return // told first
 	case attEnvelope, attBody, attBodyStructure:
 		f.want.Structure = true
 	case attSection:
@@ -98,6 +100,9 @@ func (p *parser) fetch() (set string, f fetchPlan, err error) {
 	}
 	if p.peek() == '(' {
 		p.list(item)
+		if p.err == nil && p.b[p.i-2] == '(' {
+			p.fail("a data item of FETCH")
+		}
 	} else {
 		switch p.macro() {
 		case "ALL":
@@ -236,7 +241,7 @@ func (p *parser) section(s *section) {
 }
 
 func (p *parser) fieldNames(label *strings.Builder) (names []string) {
-	sep := "("
+	sep := " ("
 	p.list(func() {
 		name := string(p.astring())
 		if len(names) == maxFetchItems || len(name) > 1000 {

@@ -183,13 +183,10 @@ func (s *session) bye(err error) error {
 	switch {
 	case errors.As(err, &e):
 		code, text = e.Code, e.Text
-		if e.Err == nil && e.Status == StatusBye && code == "" {
-			code = "UNAVAILABLE"
-		}
 	case errors.Is(err, ErrServerClosed):
-		code, text, err = "UNAVAILABLE", "Server is going down", nil
+		code, text, err = "UNAVAILABLE", "The server is going down", nil
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		code, text = "UNAVAILABLE", "Idle for too long"
+		text = "Idle for too long"
 	case errors.Is(err, io.EOF):
 		if s.in.buffered() == 0 {
 			err = nil
