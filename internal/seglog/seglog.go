@@ -295,23 +295,23 @@ func (l *Log) release(seg *segment) error {
 	return nil
 }
 
-// DropBefore removes all segments with lower numbers, but never the one that is written.
+// DropBefore removes all segments with lower numbers, but never the one that is written. The oldest goes first, and for good before the next one goes: after a crash
+// no frame is back whose successors are gone.
 func (l *Log) DropBefore(number uint32) error {
-	l.mu.Lock()
-	var drop []*segment
-	var names []string
-	for n, seg := range l.segments {
-		if n < number && n != l.head {
-			drop, names = append(drop, seg), append(names, segmentName(n))
-			delete(l.segments, n)
+	for {
+		oldest := l.Oldest()
+		l.mu.Lock()
+		seg := l.segments[oldest]
+		if seg == nil || oldest >= number || oldest == l.head {
+			l.mu.Unlock()
+			return nil
+		}
+		delete(l.segments, oldest)
+		l.mu.Unlock()
+		if err := errors.Join(l.fs.Remove(segmentName(oldest)), l.fs.SyncDir(), l.release(seg)); err != nil {
+			return fmt.Errorf("seglog: drop a segment: %w", err)
 		}
 	}
-	l.mu.Unlock()
-	var errs []error
-	for i, seg := range drop {
-		errs = append(errs, l.fs.Remove(names[i]), l.release(seg))
-	}
-	return errors.Join(errs...)
 }
 
 // Roll makes the next frame begin a new segment.

@@ -1,0 +1,281 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gomailroom/mailroom/internal/disk"
+	"github.com/gomailroom/mailroom/smtp"
+	"github.com/stretchr/testify/require"
+)
+
+var everything = func(string) bool { return true }
+
+func message(t testing.TB, to ...string) Message {
+	e, err := smtp.NewEnvelope("alice@sender.test", to...)
+	require.NoError(t, err)
+	return Message{Envelope: *e, Queued: time.Now()}
+}
+
+func read(t testing.TB, c smtp.Content) string {
+	r, err := c.Open()
+	require.NoError(t, err)
+	defer r.Close()
+	b, err := io.ReadAll(r)
+	require.NoError(t, err)
+	require.Len(t, b, int(c.Size()))
+	return string(b)
+}
+
+func TestReopen(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "new", "queue")
+	l, err := OpenLog(dir, LogOptions{})
+	require.NoError(t, err)
+	_, err = OpenLog(dir, LogOptions{})
+	require.ErrorContains(t, err, "in use by another process")
+
+	small := smtp.StringContent("Subject: small\r\n\r\nhello\r\n")
+	large := smtp.BytesContent(bytes.Repeat([]byte("0123456789abcdef\r\n"), 200_000))
+	first, err := l.Add(t.Context(), message(t, "a@x.test", "b@x.test", "c@y.test"), []byte("Received: x\r\n"), small)
+	require.NoError(t, err)
+	second, err := l.Add(t.Context(), message(t, "d@z.test"), []byte("Received: y\r\n"), large)
+	require.NoError(t, err)
+	require.Greater(t, second, first)
+
+	j, _, err := l.Claim(t.Context(), time.Now(), func(domain string) bool { return domain == "x.test" })
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 1}, j.Indexes)
+	due := time.Now().Add(time.Hour).UTC().Truncate(0)
+	require.NoError(t, l.Settle(t.Context(), j, []State{{Phase: Delivered}, {Attempts: 1, Due: due, Code: 451, Text: "later"}}))
+	require.NoError(t, l.Close())
+
+	l, err = OpenLog(dir, LogOptions{})
+	require.NoError(t, err)
+	defer l.Close()
+	list, err := l.List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+	require.Equal(t, first, list[0].ID)
+	require.Equal(t, Delivered, list[0].States[0].Phase)
+	require.Equal(t, "later", list[0].States[1].Text)
+	require.True(t, due.Equal(list[0].States[1].Due))
+	seen := map[string]string{}
+	for range 2 {
+		j, _, err := l.Claim(t.Context(), time.Now(), everything)
+		require.NoError(t, err)
+		require.NotNil(t, j)
+		seen[j.Domain] = read(t, j.Content)
+	}
+	require.Equal(t, map[string]string{"y.test": "Received: x\r\n" + string(small), "z.test": "Received: y\r\n" + string(large)}, seen)
+	j, next, err := l.Claim(t.Context(), time.Now(), everything)
+	require.NoError(t, err)
+	require.Nil(t, j)
+	require.True(t, due.Equal(next))
+	require.ErrorIs(t, l.Remove(t.Context(), second), ErrBusy)
+	require.ErrorIs(t, l.Remove(t.Context(), 12345), ErrNotFound)
+	require.NoError(t, l.Retry(t.Context(), first))
+	j, _, err = l.Claim(t.Context(), time.Now(), everything)
+	require.NoError(t, err)
+	require.Equal(t, "x.test", j.Domain, "due at once after Retry")
+}
+
+func TestRemove(t *testing.T) {
+	t.Parallel()
+	fs := &disk.Memory{}
+	l, err := openLog(fs, LogOptions{})
+	require.NoError(t, err)
+	large := smtp.BytesContent(make([]byte, inlineSize+1))
+	id, err := l.Add(t.Context(), message(t, "a@x.test"), nil, large)
+	require.NoError(t, err)
+	names, err := fs.Names()
+	require.NoError(t, err)
+	require.Contains(t, names, id.String()+textSuffix)
+	require.NoError(t, l.Remove(t.Context(), id))
+	names, err = fs.Names()
+	require.NoError(t, err)
+	require.NotContains(t, names, id.String()+textSuffix)
+	require.NoError(t, l.Close())
+	l, err = openLog(fs, LogOptions{})
+	require.NoError(t, err)
+	defer l.Close()
+	list, err := l.List(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, list)
+}
+
+// TestPowerCut adds, delivers and cuts the power at random: what was acknowledged is there with its text, what was delivered is not delivered again, and no text
+// without a message stays on the disk.
+func TestPowerCut(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(150) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		fs := &disk.Memory{}
+		texts := map[ID]string{}
+		finished := map[ID]bool{}
+		for range 2 + r.IntN(3) {
+			l, err := openLog(fs, LogOptions{SegmentSize: 3000})
+			require.NoError(t, err)
+			list, err := l.List(t.Context())
+			require.NoError(t, err)
+			there := map[ID]bool{}
+			for _, s := range list {
+				there[s.ID] = true
+				require.Contains(t, texts, s.ID, "seed %d", seed)
+				require.False(t, finished[s.ID], "seed %d: %s was finished and is back", seed, s.ID)
+			}
+			for id := range texts {
+				require.True(t, there[id] || finished[id], "seed %d: %s is lost", seed, id)
+			}
+			for range r.IntN(25) {
+				if r.IntN(3) > 0 {
+					text := fmt.Sprintf("Subject: %d\r\n\r\n%s\r\n", r.IntN(1000), bytes.Repeat([]byte{'x'}, r.IntN(900)))
+					if r.IntN(100) == 0 {
+						text += string(make([]byte, inlineSize))
+					}
+					id, err := l.Add(t.Context(), message(t, "a@x.test", fmt.Sprintf("b@%d.test", r.IntN(3))), nil, smtp.StringContent(text))
+					require.NoError(t, err)
+					texts[id] = text
+					continue
+				}
+				j, _, err := l.Claim(t.Context(), time.Now().Add(time.Hour), everything)
+				require.NoError(t, err)
+				if j == nil {
+					continue
+				}
+				require.Equal(t, texts[j.ID], read(t, j.Content), "seed %d", seed)
+				states := make([]State, len(j.Indexes))
+				for i := range states {
+					states[i] = State{Phase: Phase(r.IntN(2)), Attempts: 1, Due: time.Now()}
+				}
+				require.NoError(t, l.Settle(t.Context(), j, states))
+				l.mu.Lock()
+				finished[j.ID] = l.entries[j.ID] == nil
+				l.mu.Unlock()
+			}
+			after := fs.Cut(r)
+			require.NoError(t, l.Close())
+			fs = after
+		}
+	}
+}
+
+// TestCompaction keeps one message that cannot be delivered while many others come and go: the log stays small.
+func TestCompaction(t *testing.T) {
+	t.Parallel()
+	fs := &disk.Memory{}
+	l, err := openLog(fs, LogOptions{SegmentSize: 20_000})
+	require.NoError(t, err)
+	stuck, err := l.Add(t.Context(), message(t, "a@down.test"), nil, smtp.StringContent("stuck\r\n"))
+	require.NoError(t, err)
+	later := func(domain string) bool { return domain == "up.test" }
+	for range 500 {
+		_, err := l.Add(t.Context(), message(t, "b@up.test"), nil, smtp.BytesContent(make([]byte, 1000)))
+		require.NoError(t, err)
+		j, _, err := l.Claim(t.Context(), time.Now(), later)
+		require.NoError(t, err)
+		require.NoError(t, l.Settle(t.Context(), j, []State{{Phase: Delivered}}))
+	}
+	require.NoError(t, l.Close())
+	require.Less(t, l.live, int64(2000))
+	l, err = openLog(fs, LogOptions{SegmentSize: 20_000})
+	require.NoError(t, err)
+	defer l.Close()
+	require.Less(t, l.log.Size(), int64(100_000), "500 KB went through it")
+	j, _, err := l.Claim(t.Context(), time.Now(), everything)
+	require.NoError(t, err)
+	require.Equal(t, stuck, j.ID)
+	require.Equal(t, "stuck\r\n", read(t, j.Content))
+}
+
+func TestFullDiskRefuses(t *testing.T) {
+	t.Parallel()
+	fs := &disk.Memory{}
+	l, err := openLog(fs, LogOptions{})
+	require.NoError(t, err)
+	defer l.Close()
+	for _, size := range []int{10, inlineSize + 10} {
+		fs.Fail(func(op, _ string) error {
+			if op == "write" {
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		_, err = l.Add(t.Context(), message(t, "a@x.test"), nil, smtp.BytesContent(make([]byte, size)))
+		require.ErrorIs(t, err, syscall.ENOSPC)
+		fs.Fail(nil)
+		_, err = l.Add(t.Context(), message(t, "a@x.test"), nil, smtp.BytesContent(make([]byte, size)))
+		require.NoError(t, err)
+	}
+	list, err := l.List(t.Context())
+	require.NoError(t, err)
+	require.Len(t, list, 2)
+}
+
+// TestVersion1 opens a log that version 1 wrote. The file is never written anew.
+func TestVersion1(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	b, err := os.ReadFile("testdata/v1/00000001.log")
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "00000001.log"), b, 0o600))
+	l, err := OpenLog(dir, LogOptions{})
+	require.NoError(t, err)
+	defer l.Close()
+	list, err := l.List(t.Context())
+	require.NoError(t, err)
+	got, err := json.MarshalIndent(list, "", "\t")
+	require.NoError(t, err)
+	want, err := os.ReadFile("testdata/v1/list.json")
+	require.NoError(t, err)
+	require.JSONEq(t, string(want), string(got))
+	j, _, err := l.Claim(context.Background(), time.Date(2100, 1, 1, 0, 0, 0, 0, time.UTC), everything)
+	require.NoError(t, err)
+	require.Equal(t, "Received: by mx.sender.test\r\nSubject: hi\r\n\r\nhello\r\n", read(t, j.Content))
+}
+
+func FuzzRecord(f *testing.F) {
+	head, err := encodeMessage(&messageRecord{ID: 1, Message: message(f, "a@x.test"), States: make([]State, 1)})
+	require.NoError(f, err)
+	f.Add(head)
+	states, err := encodeStates(&statesRecord{ID: 1, States: map[int]State{0: {Phase: Delivered}}})
+	require.NoError(f, err)
+	f.Add(states)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if r, text, err := decodeMessage(b); err == nil {
+			require.LessOrEqual(t, text, len(b))
+			require.Len(t, r.States, len(r.Message.Envelope.To))
+		}
+		_, _ = decodeStates(b)
+	})
+}
+
+func BenchmarkAdd(b *testing.B) {
+	for _, writers := range []int{1, 16, 128} {
+		b.Run(fmt.Sprint(writers), func(b *testing.B) {
+			l, err := OpenLog(b.TempDir(), LogOptions{})
+			require.NoError(b, err)
+			defer l.Close()
+			m := message(b, "bob@recipient.test")
+			c := smtp.BytesContent(make([]byte, 2048))
+			b.ReportAllocs()
+			b.SetParallelism(max(1, writers/2))
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if _, err := l.Add(b.Context(), m, nil, c); err != nil {
+						b.Error(err)
+					}
+				}
+			})
+		})
+	}
+}

@@ -1,0 +1,342 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gomailroom/mailroom/internal/memnet"
+	"github.com/gomailroom/mailroom/smtp"
+	"github.com/stretchr/testify/require"
+)
+
+// world is a network with mail hosts, and a queue that delivers to them.
+type world struct {
+	t     *testing.T
+	net   memnet.Network
+	queue *Queue
+	store *Log
+
+	mu     sync.Mutex
+	routes map[string][]Host
+	got    []delivered
+	events []string
+	began  time.Time
+}
+
+type delivered struct {
+	host string
+	to   []string
+	text string
+	at   time.Duration
+}
+
+func newWorld(t *testing.T, store *Log) *world {
+	w := &world{t: t, store: store, routes: map[string][]Host{}, began: time.Now()}
+	w.queue = &Queue{Store: store, Router: w, Hostname: "mx.sender.test", Dialer: smtp.Dialer{NetDial: w.net.DialContext}}
+	return w
+}
+
+func (w *world) Route(_ context.Context, domain string) ([]Host, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	hosts, ok := w.routes[domain]
+	if !ok {
+		return nil, &smtp.Error{Code: 550, Enhanced: smtp.EnhancedCode{5, 1, 2}, Text: "no such domain"}
+	}
+	return hosts, nil
+}
+
+// host starts a server. answer decides about each recipient; nil takes all.
+func (w *world) host(name, addr string, answer func(to string, attempt int) error) {
+	l, err := w.net.Listen("tcp", addr)
+	require.NoError(w.t, err)
+	s := &smtp.Server{Hostname: name, Handler: &host{w: w, name: name, answer: answer, seen: map[string]int{}}}
+	go s.Serve(l)
+	w.t.Cleanup(func() { s.Close() })
+}
+
+type host struct {
+	w      *world
+	name   string
+	answer func(to string, attempt int) error
+	mu     sync.Mutex
+	seen   map[string]int
+}
+
+func (h *host) Connect(context.Context, *smtp.Peer) (smtp.Session, error) { return h, nil }
+func (h *host) Begin(_ context.Context, _ *smtp.Peer, _ smtp.ReversePath, _ smtp.MailParams) (smtp.Transaction, error) {
+	return &hostTransaction{h: h}, nil
+}
+
+type hostTransaction struct {
+	h  *host
+	to []string
+}
+
+func (t *hostTransaction) Rcpt(_ context.Context, to smtp.ForwardPath, _ smtp.RcptParams) error {
+	t.h.mu.Lock()
+	t.h.seen[to.Local]++
+	n := t.h.seen[to.Local]
+	t.h.mu.Unlock()
+	if t.h.answer != nil {
+		if err := t.h.answer(to.Local, n); err != nil {
+			return err
+		}
+	}
+	t.to = append(t.to, to.Local)
+	return nil
+}
+
+func (t *hostTransaction) Data(_ context.Context, r io.Reader) (smtp.Receipt, error) {
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return smtp.Receipt{}, err
+	}
+	t.h.w.mu.Lock()
+	defer t.h.w.mu.Unlock()
+	t.h.w.got = append(t.h.w.got, delivered{t.h.name, t.to, string(b), time.Since(t.h.w.began)})
+	return smtp.Receipt{}, nil
+}
+
+func (t *hostTransaction) Abort() {}
+
+// run delivers until nothing waits any more.
+func (w *world) run() {
+	w.t.Helper()
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan error)
+	go func() { done <- w.queue.Run(ctx) }()
+	for {
+		list, err := w.store.List(ctx)
+		require.NoError(w.t, err)
+		if len(list) == 0 {
+			break
+		}
+		time.Sleep(5 * time.Minute)
+	}
+	cancel()
+	require.NoError(w.t, <-done)
+}
+
+func (w *world) send(from string, to ...string) ID {
+	w.t.Helper()
+	e, err := smtp.NewEnvelope(from, to...)
+	require.NoError(w.t, err)
+	id, err := w.queue.Enqueue(w.t.Context(), e, []byte("Received: by mx.sender.test\r\n"), smtp.StringContent("Subject: hi\r\n\r\nhello\r\n"))
+	require.NoError(w.t, err)
+	return id
+}
+
+// mail gives the messages that a host got, DSNs told apart by their status lines.
+func (w *world) mail(host string) []delivered {
+	var list []delivered
+	for _, d := range w.got {
+		if d.host == host {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+func TestDelivery(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		w.host("mx1.a.test", "192.0.2.1:25", nil)
+		w.host("mx.b.test", "192.0.2.2:25", nil)
+		w.routes["a.test"] = []Host{{Name: "mx0.a.test", Addrs: []string{"192.0.2.9:25"}}, {Name: "mx1.a.test", Addrs: []string{"192.0.2.1:25"}}}
+		w.routes["b.test"] = []Host{{Name: "mx.b.test", Addrs: []string{"192.0.2.2:25"}}}
+		w.send("alice@sender.test", "x@a.test", "y@A.TEST", "z@b.test")
+		w.run()
+		require.Len(t, w.mail("mx1.a.test"), 1, "one transaction for both recipients, at the host that is up")
+		require.Equal(t, []string{"x", "y"}, w.mail("mx1.a.test")[0].to)
+		require.Equal(t, "Received: by mx.sender.test\r\nSubject: hi\r\n\r\nhello\r\n", w.mail("mx1.a.test")[0].text)
+		require.Len(t, w.mail("mx.b.test"), 1)
+	})
+}
+
+func TestGreylistedRecipientIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		w.host("mx.a.test", "192.0.2.1:25", func(to string, n int) error {
+			if to == "grey" && n < 3 {
+				return &smtp.Error{Code: 451, Enhanced: smtp.EnhancedCode{4, 7, 1}, Text: "come back"}
+			}
+			return nil
+		})
+		w.routes["a.test"] = []Host{{Name: "mx.a.test", Addrs: []string{"192.0.2.1:25"}}}
+		w.send("alice@sender.test", "grey@a.test", "now@a.test")
+		w.run()
+		got := w.mail("mx.a.test")
+		require.Len(t, got, 2)
+		require.Equal(t, []string{"now"}, got[0].to)
+		require.Equal(t, []string{"grey"}, got[1].to)
+		require.InDelta(t, 15*time.Minute, got[1].at, float64(2*time.Minute), "after 5 and 10 minutes, and a little chance")
+	})
+}
+
+func TestFailureIsReturned(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		w.host("mx.a.test", "192.0.2.1:25", func(to string, _ int) error {
+			if to == "nobody" {
+				return &smtp.Error{Code: 550, Enhanced: smtp.EnhancedCode{5, 1, 1}, Text: "no such user here"}
+			}
+			return nil
+		})
+		w.host("mx.sender.test", "192.0.2.2:25", nil)
+		w.routes["a.test"] = []Host{{Name: "mx.a.test", Addrs: []string{"192.0.2.1:25"}}}
+		w.routes["sender.test"] = []Host{{Name: "mx.sender.test", Addrs: []string{"192.0.2.2:25"}}}
+		w.send("alice@sender.test", "nobody@a.test", "bob@a.test", "eve@nowhere.test")
+		w.send("", "nobody@a.test") // a notification itself: nobody is told
+		w.run()
+		back := w.mail("mx.sender.test")
+		require.Len(t, back, 2, "one notification for each domain that failed")
+		all := back[0].text + back[1].text
+		require.Equal(t, []string{"alice"}, back[0].to)
+		for _, want := range []string{"Final-Recipient: rfc822;nobody@a.test", "Status: 5.1.1", "550 5.1.1 no such user here", "Remote-MTA: dns;mx.a.test",
+			"Final-Recipient: rfc822;eve@nowhere.test", "Status: 5.1.2", "Reporting-MTA: dns;mx.sender.test"} {
+			require.Contains(t, strings.ReplaceAll(all, "; ", ";"), want)
+		}
+		require.NotContains(t, all, "bob@a.test")
+	})
+}
+
+// TestFiveDays tries a host that is down until the schedule gives up, and tells the sender of the delay once.
+func TestFiveDays(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		attempts := 0
+		w.queue.Trace = &Trace{Attempt: func(_ ID, h Host, _ string, err error) {
+			if h.Name == "mx.a.test" {
+				attempts++
+				require.Error(t, err)
+			}
+		}}
+		w.host("mx.sender.test", "192.0.2.2:25", nil)
+		w.routes["a.test"] = []Host{{Name: "mx.a.test", Addrs: []string{"192.0.2.1:25"}}}
+		w.routes["sender.test"] = []Host{{Name: "mx.sender.test", Addrs: []string{"192.0.2.2:25"}}}
+		w.send("alice@sender.test", "bob@a.test")
+		w.run()
+		back := w.mail("mx.sender.test")
+		require.Len(t, back, 2)
+		require.Contains(t, back[0].text, "Action: delayed")
+		require.InDelta(t, 5*time.Hour, back[0].at, float64(2*time.Hour))
+		require.Contains(t, back[1].text, "Action: failed")
+		require.Contains(t, back[1].text, "Status: 5.4.1")
+		require.GreaterOrEqual(t, back[1].at, 5*24*time.Hour)
+		require.Less(t, back[1].at, 5*24*time.Hour+time.Hour)
+		require.InDelta(t, 34, attempts, 5)
+	})
+}
+
+// TestOneDomainDoesNotHoldUpAnother fills the places of a domain whose host never answers.
+func TestOneDomainDoesNotHoldUpAnother(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		w.queue.MaxParallel = 20
+		silent, err := w.net.Listen("tcp", "192.0.2.1:25")
+		require.NoError(t, err)
+		open := make(chan struct{})
+		go func() {
+			for {
+				if _, err := silent.Accept(); err != nil {
+					return
+				}
+				open <- struct{}{}
+			}
+		}()
+		w.host("mx.b.test", "192.0.2.2:25", nil)
+		w.routes["a.test"] = []Host{{Name: "mx.a.test", Addrs: []string{"192.0.2.1:25"}}}
+		w.routes["b.test"] = []Host{{Name: "mx.b.test", Addrs: []string{"192.0.2.2:25"}}}
+		for i := range 30 {
+			w.send("", fmt.Sprintf("x%d@a.test", i))
+		}
+		w.send("", "y@b.test")
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.queue.Run(ctx) }()
+		for range 5 {
+			<-open
+		}
+		synctest.Wait()
+		require.Len(t, w.mail("mx.b.test"), 1)
+		select {
+		case <-open:
+			t.Fatal("more than five connections to one domain")
+		default:
+		}
+		cancel()
+		require.NoError(t, <-done, "what does not end within Drain is cut")
+		silent.Close()
+		list, err := store.List(t.Context())
+		require.NoError(t, err)
+		require.Len(t, list, 30)
+		for _, s := range list {
+			require.Zero(t, s.States[0].Attempts, "being cut is no failure of the host")
+		}
+	})
+}
+
+func TestSuccessNotice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		notified := 0
+		w.queue.Return = func(_ context.Context, e *smtp.Envelope, c smtp.Content) error {
+			notified++
+			if notified == 1 {
+				return errors.New("not now")
+			}
+			require.True(t, e.From.IsNull())
+			return nil
+		}
+		w.routes = map[string][]Host{}
+		e, err := smtp.NewEnvelope("alice@sender.test", "bob@nowhere.test", "eve@nowhere.test")
+		require.NoError(t, err)
+		e.To[1].Params.Notify = smtp.NotifyNever
+		_, err = w.queue.Enqueue(t.Context(), e, nil, smtp.StringContent("Subject: hi\r\n\r\nhello\r\n"))
+		require.NoError(t, err)
+		w.run()
+		require.Equal(t, 2, notified, "a notification that cannot be sent is tried again")
+	})
+}
+
+func TestSchedule(t *testing.T) {
+	t.Parallel()
+	age := time.Duration(0)
+	var waits []time.Duration
+	for attempt := 1; ; attempt++ {
+		wait, giveUp := DefaultSchedule(attempt, age, nil)
+		if giveUp {
+			break
+		}
+		waits = append(waits, wait)
+		age += wait
+	}
+	require.Equal(t, []time.Duration{5 * time.Minute, 10 * time.Minute, 20 * time.Minute, 40 * time.Minute, 80 * time.Minute, 160 * time.Minute, 4 * time.Hour}, waits[:7])
+	require.Equal(t, 5*24*time.Hour, age)
+}
