@@ -316,6 +316,9 @@ func (c *Client) finish(command string, r raw, reply *Reply) (*Reply, error) {
 	if r.Name != "OK" {
 		return reply, &Error{Command: command, Status: r.Name, Code: r.Code, Text: r.Text}
 	}
+	if command == "CLOSE" || command == "UNSELECT" {
+		c.selected, c.exists = false, 0
+	}
 	return reply, nil
 }
 
@@ -440,4 +443,3 @@ func (c *Client) Logout() error {
 	}
 	return nil
 }
-

@@ -25,6 +25,7 @@ type parser struct {
 	line int64 // octets of this response, without literals
 	all  int64
 	text strings.Builder // the response without literals, for traces
+	code bool            // inside brackets, where ] ends an atom
 }
 
 type violation struct{ err error }
@@ -84,7 +85,7 @@ func (p *parser) response() (r raw, err error) {
 			panic(e)
 		}
 	}()
-	p.line, p.all = 0, 0
+	p.line, p.all, p.code = 0, 0, false
 	p.text.Reset()
 	r.tag = p.word("tag")
 	if r.tag == "+" { // some servers leave out the space, which is wrong
@@ -103,7 +104,7 @@ func (p *parser) response() (r raw, err error) {
 	case "OK", "NO", "BAD", "BYE", "PREAUTH":
 		p.expect(" ")
 		if p.peek() == '[' {
-			r.Code = p.code()
+			r.Code = p.readCode()
 			if p.peek() == '\r' { // RFC 9051 allows no text after the code
 				p.expect("\r\n")
 				return r, nil
@@ -167,14 +168,16 @@ func (p *parser) rest() string {
 	}
 }
 
-func (p *parser) code() Code {
+func (p *parser) readCode() Code {
 	p.expect("[")
+	p.code = true
 	c := Code{Name: strings.ToUpper(p.word("response code"))}
 	for p.peek() == ' ' {
 		p.next()
 		c.Args = append(c.Args, p.value(0))
 	}
 	p.expect("]")
+	p.code = false
 	return c
 }
 
@@ -278,7 +281,7 @@ func (p *parser) atom() Value {
 			if c == '[' {
 				p.fail("bracket in a section")
 			}
-		} else if c <= ' ' || c >= 0x7f || c == ']' || strings.IndexByte(`(){"\`, c) >= 0 {
+		} else if c <= ' ' || c >= 0x7f || c == ']' && p.code || strings.IndexByte(`(){"\`, c) >= 0 {
 			break
 		}
 		switch c {

@@ -10,11 +10,11 @@ import (
 type Kind uint8
 
 const (
-	Nil    Kind = iota
-	Atom        // also numbers, flags, and names such as BODY[1.MIME]<0>
-	Quoted      // quoted string
-	Literal     // literal; Literal8 too
-	List        // parenthesized
+	Nil     Kind = iota
+	Atom         // also numbers, flags, and names such as BODY[1.MIME]<0>
+	Quoted       // quoted string
+	Literal      // literal; Literal8 too
+	List         // parenthesized
 )
 
 // Value is one element of what a server sends.
