@@ -1,6 +1,7 @@
 package mime
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -145,7 +146,7 @@ func (p *Part) Text() (string, error) { return p.text(p.msg.limits.DecodedBytes)
 func (p *Part) text(limit int64) (string, error) {
 	ct := p.ContentType()
 	charset := ct.Params.Get("charset")
-	raw, err := readLimited(p.Decoded(), limit)
+	raw, err := readLimited(p.Decoded(), p.Size(), limit)
 	if err != nil && !errors.Is(err, ErrTooLong) {
 		return "", fmt.Errorf("mime: read part %d: %w", p.index, err)
 	}
@@ -163,13 +164,14 @@ func (p *Part) text(limit int64) (string, error) {
 	return s, err
 }
 
-// readLimited reads at most limit bytes.
-func readLimited(r io.Reader, limit int64) ([]byte, error) {
-	b, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err == nil && int64(len(b)) > limit {
-		return b[:limit], ErrTooLong
+// readLimited reads at most limit bytes. size is about how many there are.
+func readLimited(r io.Reader, size, limit int64) ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, min(size, limit)+bytes.MinRead))
+	n, err := b.ReadFrom(io.LimitReader(r, limit+1))
+	if err == nil && n > limit {
+		return b.Bytes()[:limit], ErrTooLong
 	}
-	return b, err
+	return b.Bytes(), err
 }
 
 // previewBytes is as much of a text as a preview looks at.
@@ -217,7 +219,7 @@ func (p *Part) Embedded() (*Message, error) {
 	if p.mediaType != "message/rfc822" && p.mediaType != "message/global" {
 		return nil, fmt.Errorf("mime: part %d is %s, not a message", p.index, p.mediaType)
 	}
-	b, err := readLimited(p.Decoded(), p.msg.limits.DecodedBytes)
+	b, err := readLimited(p.Decoded(), p.Size(), p.msg.limits.DecodedBytes)
 	if err != nil && !errors.Is(err, ErrTooLong) {
 		return nil, fmt.Errorf("mime: read part %d: %w", p.index, err)
 	}

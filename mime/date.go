@@ -47,7 +47,7 @@ func ParseDate(value string) (time.Time, bool) {
 	return d.time()
 }
 
-func isDateSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ',' }
+func isDateSpace(c byte) bool { return isSpace(c) || c == ',' || c == '"' }
 
 // dateWithoutComments puts a space for every comment, and reports false when one has no end.
 func dateWithoutComments(s string) ([]byte, bool) {

@@ -96,7 +96,7 @@ func (d *base64Decoder) Read(p []byte) (int, error) {
 			return 0, d.err
 		}
 		if d.in == nil {
-			d.in = make([]byte, 16<<10)
+			d.in = make([]byte, 8<<10)
 		}
 		dst, direct := p, true
 		if len(p) < len(d.small) {

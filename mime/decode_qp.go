@@ -5,7 +5,7 @@ import (
 	"io"
 )
 
-const qpBuffer = 16 << 10
+const qpBuffer = 4 << 10
 
 // qpDecoder reads quoted-printable (RFC 2045 s6.7) line by line. White space at the end of a line is dropped, a soft break
 // may be followed by white space, and an equals sign that starts no escape stays, as s6.7 note 5 advises.

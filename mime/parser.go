@@ -302,12 +302,18 @@ func (p *Parser) defect(kind DefectKind, offset int64) {
 	}
 }
 
-// end sets where the body ends: before the line end of eol bytes that comes before start. lines is the count there.
-func (q *Part) end(start int64, eol int, lines int64) {
-	q.lines += lines
-	q.bodyEnd = start
-	if start-int64(eol) >= q.bodyStart && eol > 0 {
-		q.bodyEnd -= int64(eol)
-		q.lines--
+// end sets where the body ends: before the line end of eol bytes that comes before start. lines is the count there. When
+// the body is empty, that line end is the blank line of the header and cannot be the delimiter's as well: then end returns 0,
+// so that what contains the part keeps it too.
+func (p *Part) end(start int64, eol int, lines int64) int {
+	p.lines += lines
+	p.bodyEnd = start
+	if start-int64(eol) < p.bodyStart {
+		return 0
 	}
+	if eol > 0 {
+		p.bodyEnd -= int64(eol)
+		p.lines--
+	}
+	return eol
 }

@@ -108,7 +108,7 @@ func (p *Parser) delimiter(level int, closes bool, start int64, eol int, next in
 	m := p.m
 	container := p.open[level].part
 	for p.cur != container {
-		m.parts[p.cur].end(start, eol, p.lines)
+		eol = m.parts[p.cur].end(start, eol, p.lines)
 		p.cur = m.parts[p.cur].parent
 	}
 	p.closeBoundaries(level+1, start)

@@ -166,10 +166,12 @@ func (p *Parser) rewind() {
 		p.m.head = p.m.head[:p.junkAt]
 	}
 	p.off, p.lines = p.junkStart, p.junkCount
-	p.tail = [2]byte{0, '\n'} // a line end came before; its length only counts for an empty body
+	tail := p.tail
+	p.tail = [2]byte{0, '\n'} // a line end came before; its length only counts for a part that is empty
 	p.m.parts[p.cur].headEnd = p.junkAt
 	p.endHeader(p.off, p.lines)
 	p.take(again)
+	p.tail = tail // the piece that is being taken has not ended
 }
 
 // opensBody reports whether the line is a delimiter of the multipart that the header being read declares.
