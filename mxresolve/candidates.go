@@ -38,16 +38,16 @@ func (c *candidates) sort(domain string, records []record) *Error {
 	for i := range records {
 		r := &records[i]
 		m := candidate{name: r.text, pref: r.pref}
-		ip, err := netip.ParseAddr(r.text)
+		ip, isIP := parseIP(r.text)
 		switch {
 		case r.text == "":
 			m.skip = SkipNullTarget
 			null++
-		case err == nil && c.e.r.AllowIPTargets:
-			if m.ip = ip.Unmap(); m.ip == netip.IPv4Unspecified() && len(records) == 1 {
+		case isIP && c.e.r.AllowIPTargets:
+			if m.ip = ip; ip == netip.IPv4Unspecified() && len(records) == 1 {
 				null++
 			}
-		case err == nil:
+		case isIP:
 			m.skip = SkipIPTarget
 		case !strings.Contains(r.text, ".") || len(r.text) > 253:
 			m.skip = SkipInvalidName

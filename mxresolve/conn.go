@@ -26,8 +26,7 @@ var errConnClosed = errors.New("connection closed")
 
 // A reply is what a query got on one connection: a message or an error.
 type reply struct {
-	leg   *leg
-	sent  int // which packet of the leg it answers
+	to    *pending
 	match match
 	msg   *message
 	err   error
@@ -54,7 +53,6 @@ type pending struct {
 	query   []byte
 	qlen    int
 	leg     *leg
-	sent    int
 	replies chan<- reply
 }
 
@@ -121,7 +119,7 @@ func (c *conn) deliver(msg []byte) {
 	delete(c.calls, id)
 	c.mu.Unlock()
 
-	r := reply{leg: p.leg, sent: p.sent, match: m}
+	r := reply{to: p, match: m}
 	r.msg, r.err = parse(msg, p.q)
 	p.give(r)
 }
@@ -141,7 +139,7 @@ func (c *conn) fail(err error) {
 	c.calls = map[uint16]*pending{}
 	c.mu.Unlock()
 	for _, p := range calls {
-		p.give(reply{leg: p.leg, sent: p.sent, err: err})
+		p.give(reply{to: p, err: err})
 	}
 }
 

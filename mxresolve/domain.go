@@ -39,10 +39,19 @@ func parseDomain(s string) (ascii string, literal netip.Addr, err *Error) {
 	if detail := checkName(ascii); detail != "" {
 		return invalid(detail)
 	}
-	if ip, e := netip.ParseAddr(ascii); e == nil {
+	if ip, ok := parseIP(ascii); ok {
 		return invalid("an IP address is written as an address literal, " + literalOf(ip))
 	}
 	return ascii, netip.Addr{}, nil
+}
+
+// parseIP reads an IP address in text form, and tells quickly what is none.
+func parseIP(s string) (netip.Addr, bool) {
+	if s == "" || s[len(s)-1] > '9' && strings.IndexByte(s, ':') < 0 {
+		return netip.Addr{}, false
+	}
+	ip, err := netip.ParseAddr(s)
+	return ip.Unmap(), err == nil
 }
 
 func isASCII(s string) bool {

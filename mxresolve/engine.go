@@ -18,13 +18,15 @@ type engine struct {
 	answers   *lru[question, *answer]
 	plans     *lru[string, *decision]
 
+	idle sync.Pool // of *exchange
+
 	mu      sync.Mutex
 	flights map[question]*flight
 }
 
 // A flight is a question being asked; all who ask it meanwhile share the answer.
 type flight struct {
-	done chan struct{}
+	done chan struct{} // made by the first who joins
 	a    *answer
 }
 
@@ -113,8 +115,10 @@ func (e *engine) ask(ctx context.Context, q question) *answer {
 		e.mu.Lock()
 		f, joined := e.flights[q]
 		if !joined {
-			f = &flight{done: make(chan struct{})}
+			f = &flight{}
 			e.flights[q] = f
+		} else if f.done == nil {
+			f.done = make(chan struct{})
 		}
 		e.mu.Unlock()
 		if !joined {
@@ -123,8 +127,10 @@ func (e *engine) ask(ctx context.Context, q question) *answer {
 			}
 			e.mu.Lock()
 			delete(e.flights, q)
+			if f.done != nil {
+				close(f.done)
+			}
 			e.mu.Unlock()
-			close(f.done)
 			return f.a
 		}
 		select {

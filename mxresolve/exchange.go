@@ -12,12 +12,15 @@ import (
 )
 
 // An exchange asks one question until somebody answers: it goes from upstream to upstream, and comes back to those that
-// were silent. All packets stay answerable until the end, so that a slow answer counts.
+// were silent. All packets stay answerable until the end, so that a slow answer counts. Exchanges are used again: what
+// comes late for an earlier question is known by its pending.
 type exchange struct {
 	e       *engine
 	q       question
-	legs    []*leg
+	legs    []leg
 	replies chan reply
+	turn    *time.Timer // until the next leg's turn
+	over    *time.Timer // Limits.Timeout
 	tries   int
 }
 
@@ -31,116 +34,142 @@ type leg struct {
 	conn    *conn
 	id      uint16
 	pending *pending
-	packets int       // sent, to tell late answers from current ones
+	packets int       // made
 	firstAt time.Time // when the current packet was sent,
 	lastAt  time.Time // and when it was last repeated
-	over    bool      // this upstream has failed for this question
+	failed  bool      // this upstream has failed for this question
 	text    string    // why
 	ede     string
-	timeout bool
+}
+
+// newExchange takes an exchange from the shelf.
+func (e *engine) newExchange(q question) *exchange {
+	x, _ := e.idle.Get().(*exchange)
+	if x == nil {
+		n := len(e.upstreams)
+		x = &exchange{e: e, legs: make([]leg, n), replies: make(chan reply, 6*n),
+			turn: time.NewTimer(time.Hour), over: time.NewTimer(time.Hour)}
+	}
+	x.q, x.tries = q, 0
+	for i, up := range rank(e.upstreams, time.Now()) {
+		x.legs[i] = leg{up: up, stream: up.network != "udp"}
+	}
+	x.over.Reset(e.limits.Timeout)
+	return x
+}
+
+// end frees what the exchange holds and puts it back.
+func (x *exchange) end() {
+	for i := range x.legs {
+		l := &x.legs[i]
+		l.release()
+		if l.slot {
+			<-l.up.slots
+		}
+		*l = leg{}
+	}
+	x.turn.Stop()
+	x.over.Stop()
+	x.e.idle.Put(x)
 }
 
 // exchange returns the first answer, or a failure.
 func (e *engine) exchange(ctx context.Context, q question) (*message, *upstream, *answer) {
-	ctx, cancel := context.WithTimeoutCause(ctx, e.limits.Timeout, errQuestionTimeout)
-	defer cancel()
-	ups := rank(e.upstreams, time.Now())
-	x := &exchange{e: e, q: q, legs: make([]*leg, len(ups)), replies: make(chan reply, 6*len(ups))}
-	legs := make([]leg, len(ups))
-	for i, up := range ups {
-		legs[i] = leg{up: up, stream: up.network != "udp"}
-		x.legs[i] = &legs[i]
-	}
+	x := e.newExchange(q)
 	defer x.end()
-
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
 	for turn := 0; ; turn++ {
-		l := x.legs[turn%len(x.legs)]
-		if l.over {
-			if x.allOver() {
+		l := &x.legs[turn%len(x.legs)]
+		if l.failed {
+			if x.allFailed() {
 				return nil, nil, x.failure()
 			}
 			continue
 		}
 		wait := min(l.up.rto()<<min(turn/len(x.legs), 6), maxRTO)
-		timer.Reset(wait)
-		if !x.send(ctx, l, timer) {
-			if ctx.Err() != nil {
-				return nil, nil, x.ended(ctx)
+		x.turn.Reset(wait)
+		if err := x.send(ctx, l); err != nil {
+			if err == errBusy || l.failed {
+				continue
 			}
-			continue
+			return nil, nil, x.ended(ctx, err)
 		}
 		if l.stream {
 			wait = max(wait, streamDial) // TCP repeats by itself
 		}
-		timer.Reset(wait) // again: send may have waited for its turn
+		x.turn.Reset(wait) // again: send may have waited for its turn
 	waiting:
 		for {
 			select {
 			case r := <-x.replies:
-				m, resend := x.take(r)
+				m, up, resend := x.take(r)
 				if m != nil {
-					return m, r.leg.up, nil
+					return m, up, nil
 				}
-				if resend && x.send(ctx, r.leg, timer) {
-					timer.Reset(max(wait, streamDial))
+				if resend && x.send(ctx, r.to.leg) == nil {
+					x.turn.Reset(max(wait, streamDial))
 				}
-				if l.over {
+				if l.failed {
 					break waiting
 				}
-			case <-timer.C:
+			case <-x.turn.C:
 				l.up.silent(l.lastAt, time.Now())
-				l.timeout = true
 				break waiting
+			case <-x.over.C:
+				return nil, nil, x.ended(ctx, errQuestionTimeout)
 			case <-ctx.Done():
-				return nil, nil, x.ended(ctx)
+				return nil, nil, x.ended(ctx, ctx.Err())
 			}
 		}
 	}
 }
 
-var errQuestionTimeout = errors.New("no answer in time")
+var (
+	errQuestionTimeout = errors.New("no answer in time")
+	errBusy            = errors.New("too many questions in flight")
+)
 
-// send asks at a leg's upstream, once more if it was asked before. False: nothing was sent.
-func (x *exchange) send(ctx context.Context, l *leg, timer *time.Timer) bool {
+// send asks at a leg's upstream, once more if it was asked before.
+func (x *exchange) send(ctx context.Context, l *leg) error {
 	if !l.slot {
 		select {
 		case l.up.slots <- struct{}{}:
 		default:
 			select {
 			case l.up.slots <- struct{}{}:
-			case <-timer.C:
-				return false // too much going on there: the next upstream
+			case <-x.turn.C:
+				return errBusy // the next upstream, or a little later
+			case <-x.over.C:
+				return errQuestionTimeout
 			case <-ctx.Done():
-				return false
+				return ctx.Err()
 			}
 		}
 		l.slot = true
 	}
 	if l.stream && l.conn != nil {
-		return true // still on its way
+		return nil // still on its way
 	}
+	l.lastAt = time.Now()
 	if l.conn == nil {
 		if err := x.prepare(ctx, l); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err() // says nothing about the upstream
+			}
 			l.fail(err)
-			return false
+			return err
 		}
-		l.firstAt = time.Now()
-		l.lastAt = l.firstAt
-	} else {
-		l.lastAt = time.Now()
+		l.firstAt = l.lastAt
 	}
 	x.tries++
 	if t := x.e.r.Trace; t != nil && t.Sent != nil {
 		t.Sent(SentInfo{Name: x.q.name, Type: typeText(x.q.typ), Upstream: l.up.text, Network: l.network(), Try: x.tries})
 	}
-	if err := l.conn.send(ctx, l.pending.query); err != nil && ctx.Err() == nil {
+	err := l.conn.send(ctx, l.pending.query)
+	if err != nil && ctx.Err() == nil {
 		l.release()
 		l.fail(err)
-		return false
 	}
-	return ctx.Err() == nil
+	return err
 }
 
 func (l *leg) network() string {
@@ -165,7 +194,7 @@ func (x *exchange) prepare(ctx context.Context, l *leg) error {
 	}
 	l.packets++
 	l.noEDNS = !edns
-	l.pending = &pending{q: x.q, query: msg, qlen: qlen, leg: l, sent: l.packets, replies: x.replies}
+	l.pending = &pending{q: x.q, query: msg, qlen: qlen, leg: l, replies: x.replies}
 	if l.stream {
 		l.conn, l.id, err = l.up.streamConn(l.pending)
 	} else {
@@ -183,17 +212,17 @@ func (l *leg) release() {
 }
 
 func (l *leg) fail(err error) {
-	l.over, l.text = true, plainError(err)
+	l.failed, l.text = true, plainError(err)
 	if !errors.Is(err, errMalformed) && !errors.Is(err, errBadName) {
 		l.up.broken(time.Now())
 	}
 }
 
 // take judges a reply: a message that settles the question, or whether to ask the same upstream again in another way.
-func (x *exchange) take(r reply) (m *message, resend bool) {
-	l := r.leg
-	if r.sent != l.packets || l.over {
-		return nil, false // of an earlier packet
+func (x *exchange) take(r reply) (m *message, up *upstream, resend bool) {
+	l := r.to.leg
+	if r.to != l.pending || l.failed {
+		return nil, nil, false // too late
 	}
 	wasStream := l.conn != nil && l.conn.out != nil
 	l.conn = nil
@@ -201,32 +230,32 @@ func (x *exchange) take(r reply) (m *message, resend bool) {
 		var de *dialError
 		if wasStream && l.redials == 0 && !errors.As(r.err, &de) && !errors.Is(r.err, errMalformed) {
 			l.redials++ // an idle connection that the server had closed (RFC 7766 s6.2.4)
-			return nil, true
+			return nil, nil, true
 		}
 		l.fail(r.err)
-		return nil, false
+		return nil, nil, false
 	}
 	now := time.Now()
 	l.up.answered(now, now.Sub(l.firstAt), now.Sub(l.lastAt), wasStream)
 	switch rcode := r.msg.rcode; {
 	case r.match == matchFold && !wasStream:
 		l.stream = true // forged, or a server that does not repeat the case: TCP settles it
-		return nil, true
+		return nil, nil, true
 	case !l.noEDNS && !r.msg.opt && (rcode == rcodeFormErr || rcode == rcodeNotImp), !l.noEDNS && rcode == rcodeBadVers:
 		l.noEDNS = true // RFC 6891 s7
-		return nil, true
+		return nil, nil, true
 	case r.msg.tc && !wasStream:
 		l.stream = true // RFC 7766 s5
-		return nil, true
+		return nil, nil, true
 	case r.match == matchBare, rcode != rcodeNoError && rcode != rcodeNXDomain, r.msg.tc:
-		l.over, l.text, l.ede = true, rcodeText(rcode), r.msg.ede
+		l.failed, l.text, l.ede = true, rcodeText(rcode), r.msg.ede
 		if r.msg.tc {
 			l.text = "answer truncated over TCP"
 		}
-		return nil, false
+		return nil, nil, false
 	}
 	l.up.learned(l.noEDNS && l.packets > 1, r.match == matchFold, now)
-	return r.msg, false
+	return r.msg, l.up, false
 }
 
 // learned remembers what proved necessary, so that the next question is asked like that at once.
@@ -242,23 +271,13 @@ func (u *upstream) learned(noEDNS, foldsCase bool, now time.Time) {
 	u.foldsCase = u.foldsCase || foldsCase
 }
 
-func (x *exchange) allOver() bool {
-	for _, l := range x.legs {
-		if !l.over {
+func (x *exchange) allFailed() bool {
+	for i := range x.legs {
+		if !x.legs[i].failed {
 			return false
 		}
 	}
 	return true
-}
-
-// end frees what the exchange holds.
-func (x *exchange) end() {
-	for _, l := range x.legs {
-		l.release()
-		if l.slot {
-			<-l.up.slots
-		}
-	}
 }
 
 // failure says what each upstream did.
@@ -266,13 +285,15 @@ func (x *exchange) failure() *answer {
 	var b strings.Builder
 	var server, ede string
 	timeout := true
-	for _, l := range x.legs {
+	for i := range x.legs {
+		l := &x.legs[i]
 		text := l.text
-		if text == "" {
-			if x.tries == 0 || !l.timeout && !l.slot {
-				continue
-			}
+		switch {
+		case text != "":
+		case l.packets > 0:
 			text = "no answer"
+		default:
+			continue
 		}
 		if b.Len() > 0 {
 			b.WriteString("; ")
@@ -285,7 +306,7 @@ func (x *exchange) failure() *answer {
 		timeout = timeout && l.text == ""
 	}
 	if b.Len() == 0 {
-		b.WriteString("too many questions in flight")
+		b.WriteString(errBusy.Error())
 	}
 	a := failure(x.q, b.String(), server)
 	a.ede = ede
@@ -293,14 +314,14 @@ func (x *exchange) failure() *answer {
 	return a
 }
 
-// ended is for an exchange whose context did: the caller's, or that of the question.
-func (x *exchange) ended(ctx context.Context) *answer {
-	if errors.Is(context.Cause(ctx), errQuestionTimeout) {
-		a := x.failure()
-		a.err.Err += " within " + x.e.limits.Timeout.String() + " (" + strconv.Itoa(x.tries) + " tries)"
-		return a
+// ended is for an exchange that ran out of time, its own or the caller's.
+func (x *exchange) ended(ctx context.Context, err error) *answer {
+	if err != errQuestionTimeout {
+		return canceled(x.q, ctx)
 	}
-	return canceled(x.q, ctx)
+	a := x.failure()
+	a.err.Err += " within " + x.e.limits.Timeout.String() + " (" + strconv.Itoa(x.tries) + " tries)"
+	return a
 }
 
 // canceled is the answer for an asker who went away. It is never cached.
