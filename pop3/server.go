@@ -222,6 +222,7 @@ func (s *Server) Close() error {
 	s.mu.Unlock()
 	for _, c := range conns {
 		c.cancel()
+		c.raw.Close()
 	}
 	return nil
 }

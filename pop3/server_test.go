@@ -1,10 +1,470 @@
 package pop3_test
 
 import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
 	"github.com/gomailroom/mailroom/internal/certs"
+	"github.com/gomailroom/mailroom/internal/memnet"
+	"github.com/gomailroom/mailroom/internal/pop3client"
+	"github.com/gomailroom/mailroom/internal/sasl"
+	"github.com/gomailroom/mailroom/pop3"
+	"github.com/gomailroom/mailroom/pop3/pop3test"
+	"github.com/stretchr/testify/require"
 )
 
 var (
 	ca        = certs.NewCA()
 	serverTLS = ca.Server("pop.example.org")
 )
+
+// serve runs a server on a network of its own until the test ends.
+func serve(t testing.TB, srv *pop3.Server, implicit bool) (dial func() net.Conn, served chan error) {
+	t.Helper()
+	n := new(memnet.Network)
+	l, err := n.Listen("tcp", "192.0.2.1:110")
+	require.NoError(t, err)
+	served = make(chan error, 1)
+	go func() {
+		if implicit {
+			served <- srv.ServeTLS(l)
+		} else {
+			served <- srv.Serve(l)
+		}
+	}()
+	t.Cleanup(func() { srv.Close() })
+	return func() net.Conn {
+		c, err := n.Host("198.51.100.7").DialContext(context.Background(), "tcp", "192.0.2.1:110")
+		require.NoError(t, err)
+		return c
+	}, served
+}
+
+func client(t testing.TB, c net.Conn) *pop3client.Client {
+	t.Helper()
+	cl, err := pop3client.New(context.Background(), c, nil)
+	require.NoError(t, err)
+	t.Cleanup(func() { cl.Close() })
+	return cl
+}
+
+func TestClientAndServer(t *testing.T) {
+	t.Parallel()
+	srv, m := newServer(t)
+	srv.TLSConfig, srv.InsecureAuth = serverTLS, false
+	srv.SCRAM = srv.Auth.(pop3test.Users)
+	dial, _ := serve(t, srv, false)
+	c := client(t, dial())
+	require.Error(t, c.Login("alice", "pass word "))
+	cfg := ca.Client()
+	cfg.ServerName = "pop.example.org"
+	require.NoError(t, c.StartTLS(t.Context(), cfg))
+	caps, err := c.Capa()
+	require.NoError(t, err)
+	require.Equal(t, []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN"}, caps["SASL"])
+	require.NotContains(t, caps, "STLS")
+	require.NoError(t, c.Auth(sasl.Credentials{Username: "alice", Password: "pass word "}))
+	n, octets, err := c.Stat()
+	require.NoError(t, err)
+	require.Equal(t, 3, n)
+	sizes, err := c.List()
+	require.NoError(t, err)
+	require.Equal(t, octets, sizes[1]+sizes[2]+sizes[3])
+	uids, err := c.UIDL()
+	require.NoError(t, err)
+	require.Equal(t, map[int]string{1: "m1", 2: "m2", 3: "m3"}, uids)
+	msg, err := c.Retr(1)
+	require.NoError(t, err)
+	require.Equal(t, "Subject: one\r\nX: y\r\n\r\nfirst\r\n.second\r\n\r\n..\r\n", string(msg))
+	require.Len(t, msg, int(sizes[1]))
+	require.NoError(t, c.Dele(1))
+	require.Equal(t, []string{"m1", "m2", "m3"}, m.UIDs("alice"))
+	require.NoError(t, c.Quit())
+	require.Equal(t, []string{"m2", "m3"}, m.UIDs("alice"))
+}
+
+func TestImplicitTLS(t *testing.T) {
+	t.Parallel()
+	srv, _ := newServer(t)
+	srv.TLSConfig, srv.InsecureAuth = serverTLS, false
+	dial, _ := serve(t, srv, true)
+	for _, mechanism := range []string{"PLAIN", "LOGIN"} {
+		c := client(t, tlsClient(dial(), "pop3"))
+		x, err := sasl.NewClient(mechanism, sasl.Credentials{Username: "alice", Password: "pass word ", AllowPlaintext: true}, sasl.Channel{})
+		require.NoError(t, err)
+		require.NoError(t, c.Exchange(x))
+		require.NoError(t, c.Quit())
+	}
+	_, err := pop3client.New(t.Context(), tlsClient(dial(), "h2"), nil)
+	require.ErrorContains(t, err, "no application protocol", "a browser's TLS")
+}
+
+// Commands that somebody adds before the handshake must not run after it.
+func TestInjectionBeforeTLS(t *testing.T) {
+	t.Parallel()
+	srv, m := newServer(t)
+	srv.TLSConfig = serverTLS
+	dial, _ := serve(t, srv, false)
+	conn := dial()
+	c := client(t, conn)
+	require.NoError(t, c.Send("STLS", "USER alice", "PASS pass word ", "DELE 1", "QUIT"))
+	_, err := c.Reply("STLS")
+	require.NoError(t, err)
+	tc := tlsClient(conn, "pop3")
+	require.NoError(t, tc.Handshake())
+	tc.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	n, err := tc.Read(make([]byte, 100))
+	require.Zero(t, n)
+	require.Error(t, err)
+	require.Len(t, m.UIDs("alice"), 3)
+}
+
+func TestTimeouts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, m := newServer(t)
+		dial, _ := serve(t, srv, false)
+		until := func(c net.Conn) time.Duration {
+			start := time.Now()
+			io.Copy(io.Discard, c)
+			return time.Since(start)
+		}
+		silent := dial()
+		require.Equal(t, time.Minute, until(silent))
+
+		slow := dial() // an octet at a time does not keep a connection alive
+		start := time.Now()
+		for {
+			if _, err := slow.Write([]byte("X")); err != nil {
+				break
+			}
+			time.Sleep(time.Second)
+		}
+		require.LessOrEqual(t, time.Since(start), 62*time.Second)
+
+		conn := dial()
+		c := client(t, conn)
+		require.NoError(t, c.Login("alice", "pass word "))
+		for range 5 {
+			require.NoError(t, c.Dele(1))
+			time.Sleep(9 * time.Minute)
+			_, err := c.Cmd("RSET")
+			require.NoError(t, err)
+		}
+		require.NoError(t, c.Dele(1))
+		conn.SetDeadline(time.Time{})
+		require.Equal(t, 10*time.Minute, until(conn))
+		require.Len(t, m.UIDs("alice"), 3, "autologout deletes nothing")
+		require.NoError(t, srv.Close())
+	})
+}
+
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, m := newServer(t)
+		dial, served := serve(t, srv, false)
+		idle := client(t, dial())
+		busy := client(t, dial())
+		require.NoError(t, busy.Login("alice", "pass word "))
+		require.NoError(t, busy.Dele(2))
+		down := make(chan error, 1)
+		go func() { down <- srv.Shutdown(context.Background()) }()
+		synctest.Wait()
+		require.ErrorIs(t, <-served, pop3.ErrServerClosed)
+		_, err := idle.Reply("waiting")
+		require.ErrorContains(t, err, "[SYS/TEMP]")
+		time.Sleep(5 * time.Minute)
+		_, err = busy.Retr(1)
+		require.NoError(t, err)
+		require.Empty(t, down)
+		require.NoError(t, busy.Quit())
+		require.NoError(t, <-down)
+		require.Equal(t, []string{"m1", "m3"}, m.UIDs("alice"))
+		l, err := new(memnet.Network).Listen("tcp", ":110")
+		require.NoError(t, err)
+		require.ErrorIs(t, srv.Serve(l), pop3.ErrServerClosed)
+	})
+}
+
+func TestShutdownGivesUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, m := newServer(t)
+		dial, _ := serve(t, srv, false)
+		conn := dial()
+		c := client(t, conn)
+		require.NoError(t, c.Login("alice", "pass word "))
+		require.NoError(t, c.Dele(2))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.ErrorIs(t, srv.Shutdown(ctx), context.DeadlineExceeded)
+		require.NoError(t, srv.Close())
+		_, err := c.Cmd("NOOP")
+		require.Error(t, err)
+		require.NoError(t, srv.Shutdown(t.Context()))
+		require.Len(t, m.UIDs("alice"), 3)
+		d, err := m.Maildrop(t.Context(), "alice")
+		require.NoError(t, err, "the maildrop was let go of")
+		d.Close()
+	})
+}
+
+func TestConnectionLimits(t *testing.T) {
+	t.Parallel()
+	srv, _ := newServer(t)
+	srv.Limits.PerAddress = 2
+	dial, _ := serve(t, srv, false)
+	a := client(t, dial())
+	client(t, dial())
+	_, err := pop3client.New(t.Context(), dial(), nil)
+	var e *pop3client.Error
+	require.ErrorAs(t, err, &e)
+	require.Equal(t, "SYS/TEMP", e.Code)
+	require.NoError(t, a.Quit())
+	require.Eventually(t, func() bool {
+		c, err := pop3client.New(t.Context(), dial(), nil)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	}, 5*time.Second, time.Millisecond)
+}
+
+func TestInUseAndLoginDelay(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, _ := newServer(t)
+		dial, _ := serve(t, srv, false)
+		a, b := client(t, dial()), client(t, dial())
+		require.NoError(t, a.Login("alice", "pass word "))
+		err := b.Login("alice", "pass word ")
+		var e *pop3client.Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, "IN-USE", e.Code)
+		require.NoError(t, a.Quit())
+		require.NoError(t, b.Login("alice", "pass word "))
+		srv.Close()
+
+		srv, _ = newServer(t)
+		srv.LoginDelay = 10 * time.Second
+		dial, _ = serve(t, srv, false)
+		a = client(t, dial())
+		require.NoError(t, a.Login("alice", "pass word "))
+		require.NoError(t, a.Quit())
+		a = client(t, dial())
+		require.ErrorAs(t, a.Login("alice", "pass word "), &e)
+		require.Equal(t, "LOGIN-DELAY", e.Code)
+		time.Sleep(10 * time.Second)
+		require.NoError(t, a.Login("alice", "pass word "))
+		srv.Close()
+	})
+}
+
+// brokenDrop fails where it is told to.
+type brokenDrop struct {
+	pop3.Maildrop
+	at      string
+	commits *[]string
+}
+
+func (d brokenDrop) Messages(ctx context.Context) ([]pop3.Message, error) {
+	switch d.at {
+	case "messages":
+		return nil, errors.New("secret detail")
+	case "uid":
+		return []pop3.Message{{UID: "a b", Size: 1}}, nil
+	}
+	return d.Maildrop.Messages(ctx)
+}
+
+func (d brokenDrop) Open(ctx context.Context, uid string) (io.ReadCloser, error) {
+	switch d.at {
+	case "open":
+		return nil, errors.New("secret detail")
+	case "own words":
+		return nil, &pop3.Error{Code: "SYS/PERM", Text: "on tape\r\n+OK"}
+	case "first read":
+		return io.NopCloser(iotestErr{}), nil
+	case "read":
+		return io.NopCloser(io.MultiReader(strings.NewReader("Subject: x\r\n\r\n"), iotestErr{})), nil
+	}
+	return d.Maildrop.Open(ctx, uid)
+}
+
+func (d brokenDrop) Commit(ctx context.Context, uids []string) error {
+	*d.commits = append(*d.commits, uids...)
+	if d.at == "commit" {
+		return errors.New("secret detail")
+	}
+	return d.Maildrop.Commit(ctx, uids)
+}
+
+type iotestErr struct{}
+
+func (iotestErr) Read([]byte) (int, error) { return 0, errors.New("secret detail") }
+
+func TestBackendFails(t *testing.T) {
+	t.Parallel()
+	cases := []struct{ at, pass, retr, quit string }{
+		{"maildrop", "-ERR [SYS/TEMP] cannot read the maildrop now, try again later", "", ""},
+		{"messages", "-ERR [SYS/TEMP] cannot read the maildrop now, try again later", "", ""},
+		{"uid", "-ERR [SYS/PERM] maildrop has entries that POP3 cannot show", "", ""},
+		{"open", "+OK 3 97", "-ERR [SYS/TEMP] cannot read the maildrop now, try again later", "+OK bye"},
+		{"own words", "+OK 3 97", "-ERR [SYS/PERM] on tape??+OK", "+OK bye"},
+		{"first read", "+OK 3 97", "-ERR [SYS/TEMP] cannot read the maildrop now, try again later", "+OK bye"},
+		{"read", "+OK 3 97", "+OK 44 octets\r\nSubject: x\r\n", ""},
+		{"commit", "+OK 3 97", "+OK 44 octets", "-ERR [SYS/TEMP] some deleted messages not removed"},
+	}
+	for _, tt := range cases {
+		t.Run(tt.at, func(t *testing.T) {
+			t.Parallel()
+			srv, m := newServer(t)
+			var commits []string
+			srv.Backend = pop3.BackendFunc(func(ctx context.Context, identity string) (pop3.Maildrop, error) {
+				if tt.at == "maildrop" {
+					return nil, errors.New("secret detail")
+				}
+				d, err := m.Maildrop(ctx, identity)
+				return brokenDrop{d, tt.at, &commits}, err
+			})
+			a, b := memnet.Pipe()
+			ended := make(chan error, 1)
+			go func() { ended <- srv.ServeConn(t.Context(), b) }()
+			io.WriteString(a, "USER alice\r\nPASS pass word \r\nDELE 2\r\nRETR 1\r\nQUIT\r\n")
+			a.(*memnet.Conn).CloseWrite()
+			got, _ := io.ReadAll(a)
+			err := <-ended
+			require.NotContains(t, string(got), "secret")
+			require.Contains(t, string(got), tt.pass+"\r\n")
+			require.Contains(t, string(got), tt.retr)
+			require.Contains(t, string(got), tt.quit)
+			if tt.at == "read" {
+				require.Error(t, err)
+				require.NotContains(t, string(got), "\r\n.\r\n")
+				require.Empty(t, commits, "a fetch that broke off deletes nothing")
+			}
+			d, err := m.Maildrop(t.Context(), "alice")
+			require.NoError(t, err, "the maildrop was let go of")
+			d.Close()
+		})
+	}
+}
+
+// The client is gone before the QUIT that it pipelined: what it could not
+// fetch must not be deleted.
+func TestPipelinedQuitOnBrokenConnection(t *testing.T) {
+	t.Parallel()
+	srv, m := newServer(t)
+	big := []byte("Subject: big\r\n\r\n" + strings.Repeat("0123456789abcdef\r\n", 20_000))
+	uid := m.Deliver("mrose", big)
+	a, b := memnet.Pipe()
+	io.WriteString(a, "USER mrose\r\nPASS tanstaaf\r\nRETR 1\r\nDELE 1\r\nQUIT\r\n")
+	ended := make(chan error, 1)
+	go func() { ended <- srv.ServeConn(t.Context(), b) }()
+	io.ReadFull(a, make([]byte, 1000))
+	a.Close()
+	require.Error(t, <-ended)
+	require.Equal(t, []string{uid}, m.UIDs("mrose"))
+}
+
+func TestLongMessages(t *testing.T) {
+	t.Parallel()
+	srv, m := newServer(t)
+	cases := []struct{ stored, sent string }{
+		{strings.Repeat("x", 200_000), strings.Repeat("x", 200_000) + "\r\n"},
+		{strings.Repeat(".\r\n", 50_000), strings.Repeat(".\r\n", 50_000)},
+		{strings.Repeat("a\n", 50_000), strings.Repeat("a\r\n", 50_000)},
+		{strings.Repeat("\n", 50_000), strings.Repeat("\r\n", 50_000)},
+		{"", ""},
+		{"x\r", "x\r\n"},
+		{"\n.\n", "\r\n.\r\n"},
+	}
+	for _, tt := range cases {
+		m.Deliver("mrose", []byte(tt.stored))
+	}
+	dial, _ := serve(t, srv, false)
+	conn := dial()
+	io.WriteString(conn, "USER mrose\r\nPASS tanstaaf\r\n")
+	for i := range cases {
+		io.WriteString(conn, "RETR "+string(rune('1'+i))+"\r\n")
+	}
+	io.WriteString(conn, "QUIT\r\n")
+	got, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(got), "\r\n+OK 7 ")
+	for i, tt := range cases {
+		_, body, _ := strings.Cut(rest, " octets\r\n")
+		want := strings.ReplaceAll("\n"+tt.sent, "\n.", "\n..")[1:] + ".\r\n"
+		require.True(t, strings.HasPrefix(body, want), "message %d", i+1)
+		rest = body[len(want):]
+	}
+}
+
+func TestNoSecretsInLogs(t *testing.T) {
+	t.Parallel()
+	srv, _ := newServer(t)
+	var log strings.Builder
+	srv.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	a, b := memnet.Pipe()
+	io.WriteString(a, "USER alice\r\nPASS wr0ng\r\nAUTH PLAIN AGFsaWNlAHdyMG5n\r\nUSER alice\r\nPASS pass word \r\nQUIT\r\n")
+	require.NoError(t, srv.ServeConn(t.Context(), b))
+	require.Contains(t, log.String(), "login failed")
+	require.Contains(t, log.String(), "remote=127.0.0.1")
+	require.NotContains(t, log.String(), "wr0ng")
+	require.NotContains(t, log.String(), "pass word")
+	require.NotContains(t, log.String(), "AGFs")
+}
+
+func TestServerWithoutBackend(t *testing.T) {
+	t.Parallel()
+	l, err := new(memnet.Network).Listen("tcp", ":110")
+	require.NoError(t, err)
+	require.ErrorContains(t, new(pop3.Server).Serve(l), "Backend")
+	l, err = new(memnet.Network).Listen("tcp", ":110")
+	require.NoError(t, err)
+	srv, _ := newServer(t)
+	require.ErrorContains(t, srv.ServeTLS(l), "TLSConfig")
+}
+
+// No octets make the session panic, leak the maildrop, or break the form of
+// its replies.
+func FuzzSession(f *testing.F) {
+	f.Add([]byte("USER alice\r\nPASS pass word \r\nSTAT\r\nLIST\r\nUIDL 1\r\nRETR 1\r\nTOP 3 1\r\nDELE 1\r\nRSET\r\nQUIT\r\n"), 7)
+	f.Add([]byte("AUTH PLAIN AGFsaWNlAHBhc3Mgd29yZCA=\r\nDELE 3\r\nQUIT\r\n"), 1)
+	f.Add([]byte("AUTH LOGIN\r\nYWxpY2U=\r\n*\r\nCAPA\r\nSTLS\r\nAPOP a b\r\nLANG fr\r\nUTF8\r\n"), 3)
+	f.Fuzz(func(t *testing.T, in []byte, step int) {
+		srv, m := newServer(t)
+		srv.Secrets = srv.Auth.(pop3test.Users)
+		srv.TLSConfig = serverTLS
+		c := pop3.NewCore(t.Context(), srv, apopBanner)
+		step = max(1, step%64)
+		for p := in; len(p) > 0; {
+			n := min(step, len(p))
+			over, wantTLS := c.Feed(p[:n])
+			p = p[n:]
+			if wantTLS {
+				c.StartTLS()
+			}
+			if over {
+				break
+			}
+		}
+		for l := range strings.Lines(c.Output()) {
+			require.True(t, strings.HasSuffix(l, "\r\n"), "%q", l)
+		}
+		c.Close()
+		for _, who := range []string{"alice", "mrose", "jörg"} {
+			d, err := m.Maildrop(t.Context(), who)
+			require.NoError(t, err)
+			d.Close()
+		}
+	})
+}

@@ -146,6 +146,7 @@ func (s *session) send(i int, d stuffer) {
 		}
 		if err != nil {
 			s.log.Warn("message not read to its end, hanging up", "identity", s.identity, "uid", m.UID, "error", err)
+			s.out.flush() // the replies before it are good
 			s.out.err = errors.Join(errCut, fmt.Errorf("message %s: %w", m.UID, err))
 		}
 		if s.out.err != nil {

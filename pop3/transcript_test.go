@@ -46,7 +46,10 @@ func TestTranscripts(t *testing.T) {
 			}
 			require.Equal(t, want, got)
 			for s := range segments { // then at every split
-				for i := range segments[s] {
+				for i := range len(segments[s]) {
+					if len(segments[s]) > 2000 && i%37 != 0 {
+						continue // a very long line: not at each of its octets
+					}
 					got, _ := replay(t, string(data), segments, map[int]int{s: i})
 					require.Equal(t, want, got, "segment %d cut at %d", s, i)
 				}
