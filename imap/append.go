@@ -140,7 +140,7 @@ func (s *session) nextMessage() (event, error) {
 		case evCommand, evMessage:
 			return ev, nil
 		case evMore:
-			if err := s.fill(time.Now().Add(s.limits.IdleTimeout), false); err != nil {
+			if err := s.fill(time.Now().Add(s.limits.IdleTimeout), nobody); err != nil {
 				return ev, &fatalError{err}
 			}
 		default:
@@ -182,7 +182,7 @@ func (r *messageReader) Read(p []byte) (int, error) {
 	p = p[:min(int64(len(p)), r.left)]
 	n := r.s.in.take(p)
 	if n == 0 {
-		if n, r.err = r.s.read(p, time.Now().Add(r.s.limits.IdleTimeout), false, false); r.err != nil {
+		if n, r.err = r.s.read(p, time.Now().Add(r.s.limits.IdleTimeout), nobody); r.err != nil {
 			if errors.Is(r.err, io.EOF) {
 				r.err = io.ErrUnexpectedEOF
 			} else if errors.Is(r.err, os.ErrDeadlineExceeded) {

@@ -145,7 +145,7 @@ func (s *session) readLine(deadline time.Time) ([]byte, error) {
 		if ok {
 			return line, nil
 		}
-		if err := s.fill(deadline, false); err != nil {
+		if err := s.fill(deadline, stops); err != nil {
 			return nil, &fatalError{err}
 		}
 	}

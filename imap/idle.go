@@ -32,9 +32,9 @@ func (s *session) cmdIdle(c *command) error {
 			return nil
 		}
 		now := time.Now()
-		wake, deadline := true, end
+		until, deadline := stops|wakes, end
 		if now.Before(quiet) {
-			wake, deadline = false, minTime(quiet, end)
+			until, deadline = stops, minTime(quiet, end)
 		} else if s.changed.Load() && s.box != nil {
 			if err := s.update(true); err != nil {
 				return &fatalError{err}
@@ -42,7 +42,7 @@ func (s *session) cmdIdle(c *command) error {
 			quiet = now.Add(s.limits.ReportEvery)
 			continue
 		}
-		err := s.fill(deadline, wake)
+		err := s.fill(deadline, until)
 		switch {
 		case err == nil || errors.Is(err, errWoken):
 		case deadline.Before(end) && !time.Now().Before(deadline) && isTimeout(err):

@@ -126,7 +126,7 @@ func (s *session) run(ctx context.Context) (err error) {
 			}
 			continue
 		}
-		if err := s.fill(s.deadline(), false); err != nil {
+		if err := s.fill(s.deadline(), stops); err != nil {
 			return s.bye(err)
 		}
 	}
@@ -141,26 +141,35 @@ func (s *session) deadline() time.Time {
 	return time.Now().Add(s.limits.IdleTimeout)
 }
 
-// fill sends what is to be sent, and reads once. With wake, a change of the mailbox ends it with errWoken.
-func (s *session) fill(deadline time.Time, wake bool) error {
+// What may end a wait for input before its time.
+type waitFor uint8
+
+const (
+	stops  waitFor = 1 << iota // a shutdown, with ErrServerClosed
+	wakes                      // a change of the mailbox, with errWoken
+	nobody waitFor = 0         // only the end of the context
+)
+
+// fill sends what is to be sent, and reads once.
+func (s *session) fill(deadline time.Time, until waitFor) error {
 	if err := s.out.flush(); err != nil {
 		return err
 	}
 	s.in.release()
-	n, err := s.read(s.in.space(1), deadline, wake, true)
+	n, err := s.read(s.in.space(1), deadline, until)
 	s.in.commit(n)
 	return err
 }
 
 // read reads at least one octet. A read that was cut short goes on, unless there is a reason to stop.
-func (s *session) read(p []byte, deadline time.Time, wake, stop bool) (int, error) {
+func (s *session) read(p []byte, deadline time.Time, until waitFor) (int, error) {
 	for {
 		s.raw.SetReadDeadline(deadline)
 		// The flags are looked at after the deadline is set, and raised before it is cut short: none is missed.
 		switch {
-		case s.ctx.Err() != nil || stop && s.stopping.Load():
+		case s.ctx.Err() != nil || until&stops != 0 && s.stopping.Load():
 			return 0, ErrServerClosed
-		case wake && s.changed.Load():
+		case until&wakes != 0 && s.changed.Load():
 			return 0, errWoken
 		}
 		n, err := s.conn.Read(p)

@@ -1,0 +1,376 @@
+package imap_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gomailroom/mailroom/imap"
+	"github.com/gomailroom/mailroom/internal/certs"
+	"github.com/gomailroom/mailroom/internal/memnet"
+)
+
+func TestAutologout(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		do    func(*client)
+		after time.Duration
+	}{
+		"before login": {func(c *client) {}, time.Minute},
+		"half a login": {func(c *client) { c.send("a LOGIN ali") }, time.Minute},
+		"dripping before login": {func(c *client) {
+			go func() {
+				for range 100 {
+					io.WriteString(c.c, "x")
+					time.Sleep(time.Second)
+				}
+			}()
+		}, time.Minute},
+		"authenticating": {func(c *client) { c.send("a AUTHENTICATE PLAIN\r\n"); c.line() }, time.Minute},
+		"logged in":      {func(c *client) { c.ok("LOGIN alice secret") }, 30 * time.Minute},
+		"in IDLE":        {func(c *client) { c.ok("LOGIN alice secret"); c.send("a IDLE\r\n"); c.line() }, 30 * time.Minute},
+		"in a literal":   {func(c *client) { c.ok("LOGIN alice secret"); c.send("a APPEND INBOX {9}\r\n"); c.line() }, 30 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c := connect(t, newServer(t))
+				c.line()
+				start := time.Now()
+				test.do(c)
+				require.Contains(t, c.line(), "* BYE ")
+				require.Equal(t, test.after, time.Since(start))
+				require.Error(t, <-c.done)
+				time.Sleep(2 * time.Minute) // for who drips
+			})
+		})
+	}
+}
+
+func TestSlowReader(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := selectInbox(t, newServer(t))
+		c.append("INBOX", "", hello+strings.Repeat("0123456789abcdef\r\n", 20_000))
+		start := time.Now()
+		c.send("a FETCH 1 BODY[]\r\n") // and reads nothing
+		require.Error(t, <-c.done)
+		require.Equal(t, 2*time.Minute, time.Since(start))
+	})
+}
+
+func TestIdle(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t)
+		a, b := selectInbox(t, srv), selectInbox(t, srv)
+		a.send("i IDLE\r\n")
+		require.Equal(t, "+ idling", a.line())
+		for range 3 { // 29 minutes, again and again
+			time.Sleep(29 * time.Minute)
+			a.send("DONE\r\ni IDLE\r\n")
+			require.Equal(t, "i OK IDLE completed", a.line())
+			require.Equal(t, "+ idling", a.line())
+			b.ok("NOOP")
+		}
+		start := time.Now()
+		b.append("INBOX", "", hello)
+		require.Equal(t, "* 1 EXISTS", a.line(), "at once")
+		require.Zero(t, time.Since(start))
+		for range 50 {
+			b.append("INBOX", "", hello)
+		}
+		b.ok(`STORE 1 +FLAGS (\Seen new)`)
+		b.ok(`STORE 2,7 +FLAGS.SILENT (\Deleted)`)
+		b.ok(`EXPUNGE`)
+		require.Zero(t, time.Since(start))
+		for _, want := range []string{
+			"* 49 EXISTS", // of 2 and 7, the session never heard of 7; 2 neither
+			`* FLAGS (\Answered \Flagged \Deleted \Seen \Draft new)`,
+			`* OK [PERMANENTFLAGS (\Answered \Flagged \Deleted \Seen \Draft new \*)] Flags that last`,
+			`* 1 FETCH (UID 1 FLAGS (\Seen new))`,
+		} {
+			require.Equal(t, want, a.line())
+		}
+		require.Equal(t, 100*time.Millisecond, time.Since(start), "gathered")
+		b.ok(`STORE 1,3,5 +FLAGS.SILENT (\Deleted)`)
+		b.ok(`EXPUNGE`)
+		for _, want := range []string{"* 5 EXPUNGE", "* 3 EXPUNGE", "* 1 EXPUNGE"} {
+			require.Equal(t, want, a.line(), "from the highest number down")
+		}
+		a.send("DONE\r\n")
+		require.Equal(t, "i OK IDLE completed", a.line())
+	})
+}
+
+func TestIdleWithoutMailbox(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := login(t, newServer(t))
+		c.send("a IDLE\r\n")
+		require.Equal(t, "+ idling", c.line())
+		time.Sleep(29 * time.Minute)
+		c.send("DONE\r\n")
+		require.Equal(t, "a OK IDLE completed", c.line())
+	})
+}
+
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var network memnet.Network
+		l, err := network.Listen("tcp", "192.0.2.1:143")
+		require.NoError(t, err)
+		srv := newServer(t)
+		served := make(chan error, 1)
+		go func() { served <- srv.Serve(l) }()
+		dial := func() *client {
+			conn, err := network.DialContext(context.Background(), "tcp", "192.0.2.1:143")
+			require.NoError(t, err)
+			c := &client{t: t, c: conn, r: bufio.NewReader(conn)}
+			c.line()
+			return c
+		}
+		fresh, in, idle, busy := dial(), dial(), dial(), dial()
+		for _, c := range []*client{in, idle, busy} {
+			c.ok("LOGIN alice secret")
+		}
+		idle.send("i IDLE\r\n")
+		idle.line()
+		busy.send(fmt.Sprintf("b APPEND INBOX {%d}\r\n", len(hello)))
+		busy.line()
+		done := make(chan error, 1)
+		go func() { done <- srv.Shutdown(context.Background()) }()
+		for _, c := range []*client{fresh, in, idle} {
+			require.Equal(t, "* BYE [UNAVAILABLE] The server is going down", c.line())
+		}
+		synctest.Wait()
+		require.Empty(t, done, "a message is on its way")
+		require.ErrorIs(t, <-served, imap.ErrServerClosed)
+		busy.send(hello + "\r\n")
+		require.Contains(t, busy.line(), "b OK [APPENDUID ")
+		require.Equal(t, "* BYE [UNAVAILABLE] The server is going down", busy.line())
+		require.NoError(t, <-done)
+		require.ErrorIs(t, srv.Serve(l), imap.ErrServerClosed)
+	})
+}
+
+func TestShutdownGivesUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t)
+		c := login(t, srv)
+		c.send("b APPEND INBOX {9}\r\n")
+		c.line()
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, srv.Shutdown(ctx), context.DeadlineExceeded)
+		<-c.done
+	})
+}
+
+func TestContextEndsSession(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, b := memnet.Pipe()
+		ctx, cancel := context.WithCancel(context.Background())
+		done := make(chan error, 1)
+		srv := newServer(t)
+		go func() { done <- srv.ServeConn(ctx, b) }()
+		c := &client{t: t, c: a, r: bufio.NewReader(a), done: done}
+		c.line()
+		cancel()
+		require.Contains(t, c.line(), "* BYE ")
+		require.NoError(t, c.closed())
+		require.NoError(t, srv.Shutdown(context.Background()), "nothing is left")
+	})
+}
+
+func TestStartTLS(t *testing.T) {
+	t.Parallel()
+	ca := certs.NewCA()
+	srv := newServer(t)
+	srv.InsecureAuth = false
+	srv.TLSConfig = ca.Server("mail.example.org")
+	config := ca.Client()
+	config.ServerName = "mail.example.org"
+	upgrade := func(c *client) {
+		conn := tls.Client(c.c, config)
+		c.c, c.r = conn, bufio.NewReader(conn)
+	}
+
+	t.Run("upgrade", func(t *testing.T) {
+		t.Parallel()
+		c := connect(t, srv)
+		greeting := c.line()
+		for _, want := range []string{" STARTTLS ", " LOGINDISABLED ", " IDLE "} {
+			require.Contains(t, greeting, want)
+		}
+		require.NotContains(t, greeting, "AUTH=")
+		c.fails("NO [PRIVACYREQUIRED]", "LOGIN alice secret")
+		c.fails("NO", "AUTHENTICATE PLAIN AGFsaWNlAHNlY3JldA==")
+		c.ok("STARTTLS")
+		upgrade(c)
+		caps := c.ok("CAPABILITY")[0]
+		require.NotContains(t, caps, "STARTTLS")
+		require.NotContains(t, caps, "LOGINDISABLED")
+		require.Contains(t, caps, "AUTH=PLAIN")
+		c.fails("BAD", "STARTTLS")
+		c.ok("AUTHENTICATE PLAIN AGFsaWNlAHNlY3JldA==")
+		require.NotContains(t, c.ok("CAPABILITY")[0], "AUTH=")
+		require.Contains(t, c.ok("CAPABILITY")[0], " IDLE ")
+		c.fails("BAD", "STARTTLS")
+		c.ok("LOGOUT")
+		require.NoError(t, <-c.done)
+	})
+	t.Run("commands sent along in the clear are not obeyed", func(t *testing.T) {
+		t.Parallel()
+		c := connect(t, srv)
+		c.line()
+		c.send("a STARTTLS\r\nb NOOP\r\n")
+		require.Contains(t, c.line(), "* BYE ")
+		require.Error(t, c.closed())
+	})
+	t.Run("implicit", func(t *testing.T) {
+		t.Parallel()
+		a, b := memnet.Pipe()
+		c := &client{t: t, c: a, done: make(chan error, 1)}
+		go func() { c.done <- srv.ServeConn(context.Background(), tls.Server(b, srv.TLSConfig)) }()
+		upgrade(c)
+		require.NotContains(t, c.line(), "STARTTLS")
+		c.ok("LOGIN alice secret")
+		c.ok("SELECT INBOX")
+		// A change must wake a session through TLS, and leave the connection whole.
+		d := connect(t, srv)
+		d.line()
+		d.ok("STARTTLS")
+		upgrade(d)
+		d.ok("LOGIN alice secret")
+		for i := range 5 {
+			c.send("i IDLE\r\n")
+			c.line()
+			d.append("INBOX", "", hello)
+			require.Equal(t, fmt.Sprintf("* %d EXISTS", i+1), c.line())
+			c.send("DONE\r\n")
+			require.Equal(t, "i OK IDLE completed", c.line())
+		}
+		c.ok("LOGOUT")
+	})
+	t.Run("handshake on the plain port", func(t *testing.T) {
+		t.Parallel()
+		a, b := memnet.Pipe()
+		done := make(chan error, 1)
+		go func() { done <- srv.ServeConn(context.Background(), b) }()
+		require.Error(t, tls.Client(a, config).Handshake())
+		a.Close()
+		<-done
+	})
+}
+
+func TestServeTLSNeedsConfig(t *testing.T) {
+	t.Parallel()
+	var network memnet.Network
+	l, err := network.Listen("tcp", "192.0.2.1:993")
+	require.NoError(t, err)
+	require.ErrorContains(t, newServer(t).ServeTLS(l), "TLSConfig")
+	_, err = l.Accept()
+	require.ErrorIs(t, err, net.ErrClosed)
+}
+
+func TestLimits(t *testing.T) {
+	t.Parallel()
+	t.Run("connections", func(t *testing.T) {
+		t.Parallel()
+		srv := newServer(t)
+		srv.Limits.Connections = 1
+		login(t, srv)
+		c := connect(t, srv)
+		require.Contains(t, c.line(), "* BYE ")
+		require.ErrorIs(t, c.closed(), imap.ErrServerClosed)
+	})
+	t.Run("logins", func(t *testing.T) {
+		t.Parallel()
+		c := connect(t, newServer(t))
+		c.line()
+		for range 4 {
+			c.fails("NO [AUTHENTICATIONFAILED]", "LOGIN alice wrong")
+		}
+		_, end := c.cmd("LOGIN alice wrong")
+		require.Contains(t, end, "NO [AUTHENTICATIONFAILED]")
+		require.Equal(t, "* BYE Too many failed logins", c.line())
+		require.Error(t, c.closed())
+	})
+	t.Run("nonsense", func(t *testing.T) {
+		t.Parallel()
+		c := connect(t, newServer(t))
+		c.line()
+		for range 4 {
+			c.fails("BAD", "NONSENSE")
+		}
+		c.send("x NONSENSE\r\n")
+		require.Equal(t, "* BYE Too many bad commands", c.line())
+		require.Error(t, c.closed())
+	})
+	t.Run("lines", func(t *testing.T) {
+		t.Parallel()
+		c := login(t, newServer(t))
+		c.fails("BAD [TOOBIG]", "SEARCH SUBJECT %s", strings.Repeat("x", 1<<20))
+		c.fails("BAD [TOOBIG]", "SEARCH SUBJECT %s {30+}\r\n12345\r\nt9 LOGOUT\r\n12345 LOGOUT", strings.Repeat("x", 1<<20))
+		c.ok("NOOP")
+	})
+	t.Run("literals together", func(t *testing.T) {
+		t.Parallel()
+		c := login(t, newServer(t))
+		l := "{60000+}\r\n" + strings.Repeat("x", 60000)
+		c.fails("NO [TOOBIG]", "SEARCH %s %s %s %s %s", l, l, l, l, l)
+		c.ok("NOOP")
+	})
+	t.Run("messages", func(t *testing.T) {
+		t.Parallel()
+		srv := newServer(t)
+		srv.Limits.Message = 1000
+		c := login(t, srv)
+		require.Contains(t, c.ok("CAPABILITY")[0], " APPENDLIMIT=1000")
+		c.fails("NO [TOOBIG]", "APPEND INBOX {1001}")
+		c.fails("NO [TOOBIG]", "APPEND INBOX {1001+}\r\n%s", strings.Repeat("x", 1001))
+		c.append("INBOX", "", strings.Repeat("x", 998)+"\r\n")
+		c.send("x APPEND INBOX {99999999999+}\r\n")
+		require.Equal(t, "* BYE [TOOBIG] Message too large", c.line())
+		require.Error(t, c.closed())
+	})
+	t.Run("search keys", func(t *testing.T) {
+		t.Parallel()
+		srv := newServer(t)
+		c := selectInbox(t, srv)
+		c.fails("NO [LIMIT]", "SEARCH %s", strings.Repeat("NOT ", 40)+"ALL")
+		c.fails("NO [LIMIT]", "SEARCH %sALL%s", strings.Repeat("(", 40), strings.Repeat(")", 40))
+		c.fails("NO [LIMIT]", "SEARCH %sALL", strings.Repeat("ALL ", 1000))
+		c.fails("NO [LIMIT]", "FETCH 1 (%sFLAGS)", strings.Repeat("ENVELOPE ", 300))
+	})
+	t.Run("expunges", func(t *testing.T) {
+		t.Parallel()
+		srv := newServer(t)
+		srv.Limits.PendingExpunges = 2
+		a, b := selectInbox(t, srv), selectInbox(t, srv)
+		for range 5 {
+			b.append("INBOX", `(\Deleted)`, hello)
+		}
+		a.ok("NOOP")
+		b.ok("UID EXPUNGE 1:2")
+		a.ok("SEARCH ALL")
+		b.ok("UID EXPUNGE 3")
+		a.send("x SEARCH ALL\r\n")
+		require.Equal(t, "* SEARCH 3 4 5", a.line())
+		require.Contains(t, a.line(), "* BYE ")
+		require.Error(t, a.closed())
+	})
+}
