@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
-	"time"
+	"testing/synctest"
 
 	"github.com/gomailroom/mailroom/mxresolve"
 	"github.com/gomailroom/mailroom/mxresolve/dnstest"
@@ -146,27 +146,28 @@ func TestA1_05_FailureDefers(t *testing.T) {
 	for name, f := range faults {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, r := newLab(t, "example.org. MX 10 mx.example.org.\nexample.org. A 192.0.2.9\nmx.example.org. A 192.0.2.1")
-			r.Limits.Timeout = 50 * time.Millisecond
-			if name == "about others" {
-				inner := f.Mangle
-				f.Mangle = func(b []byte) [][]byte { b[7], b[9], b[11] = 1, 0, 0; return inner(b) }
-			}
-			s.SetFault("example.org", "MX", f)
-			_, err := ask(r, "example.org")
-			mustDefer(t, err, mxresolve.KindLookupFailed, "4.4.3")
-			require.Zero(t, s.Count("", "A")+s.Count("", "AAAA"), "never implicit MX")
-			says := map[string]string{"lame": "lame", "about others": "other names", "malformed": "malformed", "timeout": "no answer within",
-				"wrong question": "no answer within", "bogus": "SERVFAIL", "YXDOMAIN": "YXDOMAIN"}
-			if text, ok := says[name]; ok {
-				require.Contains(t, err.Error(), text)
-			} else {
-				require.Contains(t, err.Error(), name)
-			}
-			if name == "bogus" {
-				require.Equal(t, "DNSSEC Bogus: signature expired", err.Extended)
-				require.Contains(t, err.Error(), "signature expired")
-			}
+			synctest.Test(t, func(t *testing.T) {
+				s, r := newLab(t, "example.org. MX 10 mx.example.org.\nexample.org. A 192.0.2.9\nmx.example.org. A 192.0.2.1")
+				if name == "about others" {
+					inner := f.Mangle
+					f.Mangle = func(b []byte) [][]byte { b[7], b[9], b[11] = 1, 0, 0; return inner(b) }
+				}
+				s.SetFault("example.org", "MX", f)
+				_, err := ask(r, "example.org")
+				mustDefer(t, err, mxresolve.KindLookupFailed, "4.4.3")
+				require.Zero(t, s.Count("", "A")+s.Count("", "AAAA"), "never implicit MX")
+				says := map[string]string{"lame": "lame", "about others": "other names", "malformed": "malformed", "timeout": "no answer within",
+					"wrong question": "no answer within", "bogus": "SERVFAIL", "YXDOMAIN": "YXDOMAIN"}
+				if text, ok := says[name]; ok {
+					require.Contains(t, err.Error(), text)
+				} else {
+					require.Contains(t, err.Error(), name)
+				}
+				if name == "bogus" {
+					require.Equal(t, "DNSSEC Bogus: signature expired", err.Extended)
+					require.Contains(t, err.Error(), "signature expired")
+				}
+			})
 		})
 	}
 }
