@@ -1,0 +1,73 @@
+// Package mime composes, parses and shows internet messages: headers (RFC 5322), bodies of any media (RFC 2045 to 2049), and what
+// mail programs and servers want to know of them. It imports nothing of the other packages of this module and does no network I/O.
+//
+// # Reading
+//
+// [Parse] reads a message from an [io.ReaderAt], [ParseBytes] from memory, a [Parser] from pieces written to it, and [Spool] from a
+// reader whose bytes come once and are needed again: it keeps them in memory or in an unlinked temporary file and parses them on the way.
+//
+//	s, err := mime.Spool(conn, mime.SpoolLimits{})
+//	if err != nil {
+//		return err // the error of conn, or *mime.TooLargeError
+//	}
+//	defer s.Close()
+//	m := s.Message()
+//	from := m.Header().Addresses("From").All()
+//	text, err := m.Text()
+//	for _, part := range m.Attachments() {
+//		save(part.Filename(), part.Decoded())
+//	}
+//
+// Nothing in a message makes parsing fail. What departs from the standards or reaches a limit is a [Defect] with its place, and
+// is read as its sender most likely meant it. A [Message] is a tree of [Part] values with offsets into the bytes; only headers
+// are kept. [Message.Parts] walks it without recursion.
+//
+//   - [Message.Body], [Message.Text], [Message.HTML], [Message.Attachments] and [Message.Preview] say what a person sees.
+//   - [Message.Structure] is what IMAP needs, and has a stored form.
+//   - [Header] finds fields and reads them: text, addresses, dates, identifiers, media types. Its values are decoded where the name says
+//     so ([Header.Text], [Header.Addresses]) and as written elsewhere ([Header.Get], [Header.Raw]).
+//   - [NewDecoder], [NewCharsetReader], [DecodeText], [DecodeFlowed], [HTMLText] and the Parse functions do each job alone.
+//
+// # Writing
+//
+// A [Letter] is a struct literal; [Letter.Compose] makes a message of it that can be opened again and again, whose size is known, and
+// whose attachments are streamed from where they are:
+//
+//	letter := mime.Letter{
+//		From:        mime.Addr("Alice", "alice@example.org"),
+//		To:          []mime.Address{mime.Addr("Bob", "bob@example.net")},
+//		Subject:     "Grüße",
+//		Text:        "The report is attached.",
+//		Attachments: []mime.File{mime.OSFile("report.pdf")},
+//	}
+//	msg, err := letter.Compose()
+//
+// [Message.Reply] and [Message.Forward] start letters from a parsed message. [DSN], [MDN] and [ARF] are reports.
+// Package mime/dkim signs.
+//
+// # Limits
+//
+// [Limits] bound what a message may cost, and zero fields take defaults: 256 KiB and 5,000 fields of one header and 4 MiB of all,
+// nesting of 128, 10,000 parts, 10,000 addresses and 200 parameters in a field, 16 MiB decoded by one call of Text, HTML or Embedded,
+// 100 defects. What lies beyond a limit stays opaque. [SpoolLimits] bound a spool: 256 KiB in memory, 64 MiB in all. Parsing costs time in
+// proportion to the length of the message, however it is nested. Part.Decoded and Part.Raw stream and have no limit.
+//
+// # Standards
+//
+// Done: RFC 5322 with the obsolete syntax of its section 4; RFC 2045, 2046, 2047, 2049; RFC 2183 (disposition); RFC 2231
+// (parameters, in any order); RFC 2152 (UTF-7, reading); RFC 3676 (format=flowed with DelSp); RFC 6532 (UTF-8 in headers); RFC 8621
+// s4.1.4 (bodies and attachments); RFC 5256 s2.1 (base subject); RFC 9051 s6.4.5 and s7.5.2 (sections, ENVELOPE, BODYSTRUCTURE); RFC
+// 2387 (related); RFC 2369 and 8058 (unsubscribing, writing); RFC 6047 (invitations, writing); RFC 3834 (Auto-Submitted, writing).
+//
+// Partly: RFC 3464 and 6522 (DSN), RFC 8098 (MDN), RFC 5965 (ARF): composed, and their parts are read like any other; RFC 2046 s5.2.2
+// (message/partial): the fragments are parts, nobody joins them; RFC 7103 (repair of malformed messages): its advice on reading is
+// followed, nothing is rewritten.
+//
+// Not: uuencoded blocks inside plain text, yEnc and TNEF, which are no MIME; RFC 2046 s5.2.3 (message/external-body): nothing is fetched;
+// RFC 1847 (signed and encrypted): the parts are there as they are, byte for byte, for who checks them.
+//
+// # go-message
+//
+// [Header.Textproto] and [HeaderFrom] exchange headers with github.com/emersion/go-message. Its reader is not used: it stops or
+// panics on messages that people get.
+package mime
