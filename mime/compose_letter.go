@@ -1,6 +1,7 @@
 package mime
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -151,7 +152,8 @@ func (b *builder) calendar(c *Calendar, caps Capabilities) (view, file *entity) 
 	return view, b.file("Calendar", f, "attachment", caps)
 }
 
-// file makes the part of a file: base64, but for messages, which may not be encoded as a whole (RFC 2046 s5.2.1).
+// file makes the part of a file: base64, but for messages, which may not be encoded as a whole (RFC 2046 s5.2.1). A message that cannot go as it
+// is, because of NUL octets or lines beyond 998 octets, goes as any other file.
 func (b *builder) file(field string, f File, disposition string, caps Capabilities) *entity {
 	b.check(field+".Name", f.Name)
 	b.check(field+".ContentType", f.ContentType)
@@ -172,7 +174,10 @@ func (b *builder) file(field string, f File, disposition string, caps Capabiliti
 	}
 	encoding := "base64"
 	if mediaType == "message/rfc822" || mediaType == "message/global" {
-		if encoding, err = e.file.asMessage(caps); err != nil {
+		switch encoding, err = e.file.asMessage(caps); {
+		case errors.Is(err, errNotCarried):
+			mediaType, t.Params, encoding, e.file.base64 = "application/octet-stream", nil, "base64", true
+		case err != nil:
 			if b.err == nil {
 				b.err = err
 			}
