@@ -268,6 +268,25 @@ func TestInUseAndLoginDelay(t *testing.T) {
 	})
 }
 
+// Who has read the answer to QUIT may log in again at once.
+func TestQuitLetsGoBeforeItAnswers(t *testing.T) {
+	t.Parallel()
+	srv, m := newServer(t)
+	for _, deleted := range []string{"", "DELE 1\r\n"} {
+		c := pop3.NewCore(t.Context(), srv, "")
+		defer c.Close()
+		c.Feed([]byte("USER alice\r\nPASS pass word \r\n" + deleted))
+		_, err := m.Maildrop(t.Context(), "alice")
+		require.ErrorIs(t, err, pop3.ErrInUse)
+		over, _ := c.Feed([]byte("QUIT\r\n"))
+		require.True(t, over)
+		require.Contains(t, c.Output(), "+OK bye")
+		d, err := m.Maildrop(t.Context(), "alice")
+		require.NoError(t, err)
+		require.NoError(t, d.Close())
+	}
+}
+
 // brokenDrop fails where it is told to.
 type brokenDrop struct {
 	pop3.Maildrop

@@ -216,14 +216,14 @@ func (s *session) quit(hasArg bool) {
 		}
 		if err := s.drop.Commit(s.ctx, s.marked()); err != nil {
 			s.log.Warn("maildrop update failed", "identity", s.identity, "error", err)
+			s.close()
 			s.fail(replyError(err, errTempUpdate))
-			s.state = ended
 			return
 		}
 		s.log.Info("messages deleted", "identity", s.identity, "count", s.deleted)
 	}
+	s.close() // before the reply: the client may come back at once
 	s.out.line("+OK bye")
-	s.state = ended
 }
 
 func (s *session) marked() []string {
