@@ -159,7 +159,7 @@ func trace(w io.Writer) *mxresolve.Trace {
 	}
 	return &mxresolve.Trace{
 		Sent: func(i mxresolve.SentInfo) {
-			show( "> %s %s to %s (%s, packet %d)\n", i.Name, i.Type, i.Upstream, i.Network, i.Try)
+			show("> %s %s to %s (%s, packet %d)\n", i.Name, i.Type, i.Upstream, i.Network, i.Try)
 		},
 		Answered: func(i mxresolve.AnsweredInfo) {
 			result := i.Rcode
