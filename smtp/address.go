@@ -46,7 +46,7 @@ func ParseMailbox(s string) (Mailbox, error) {
 	if err != nil {
 		return Mailbox{}, err
 	}
-	if rest == "" || rest[0] != '@' {
+	if len(rest) < 2 || rest[0] != '@' {
 		return Mailbox{}, errMailboxSyntax
 	}
 	m := Mailbox{Local: local, Domain: rest[1:]}

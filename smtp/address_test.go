@@ -55,6 +55,8 @@ func TestParseMailboxRefuses(t *testing.T) {
 		"no at":                    "bob",
 		"no local":                 "@example.org",
 		"no domain":                "bob@",
+		"postmaster, no domain":    "postmaster@",
+		"nothing but quotes":       `""@`,
 		"two dots":                 "a..b@example.org",
 		"leading dot":              ".a@example.org",
 		"trailing dot":             "a.@example.org",

@@ -178,6 +178,8 @@ func (m *machine) commandBdat(arg []byte) event {
 	c := &m.content
 	c.chunk, c.chunkSize, c.last = size, size, hasLast
 	switch {
+	case m.hello == "":
+		return m.discard(replyNeedHello)
 	case !m.offered().Has(ExtChunking):
 		return m.discard(replyNotOffered)
 	case m.transaction == transactionNone:

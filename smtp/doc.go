@@ -1,0 +1,95 @@
+// Package smtp receives and sends mail by SMTP (RFC 5321), submission (RFC 6409) and LMTP (RFC 2033).
+//
+// # Receiving
+//
+// A server needs a [Handler]. The smallest one is a function that gets whole messages:
+//
+//	srv := &smtp.Server{
+//		Hostname: "mx.example.org",
+//		Handler: smtp.HandlerFunc(func(ctx context.Context, p *smtp.Peer, e *smtp.Envelope, message io.Reader) error {
+//			body, err := io.ReadAll(message)
+//			if err != nil {
+//				return err
+//			}
+//			log.Printf("%s sent %d octets for %v", e.From, len(body), e.To[0].Path)
+//			return nil
+//		}),
+//	}
+//	l, err := net.Listen("tcp", ":25")
+//	...
+//	err = srv.Serve(l)
+//
+// Returning nil takes responsibility for the message. An [*Error] refuses it with a reply of the handler's choice; any other error
+// is logged, and the client gets 451 and tries again later. A handler that wants to decide about senders and recipients
+// before the message comes implements [Handler], [Session] and [Transaction]: Connect, Begin for MAIL, Rcpt for each RCPT, then
+// exactly one of Data and Abort. It never sees the syntax of the protocol.
+//
+// Server.TLSConfig offers STARTTLS; [Server.ServeTLS] is for implicit TLS. Server.Auth offers AUTH, under TLS only unless
+// InsecureAuth is set. Mode Submission demands AUTH; mode LMTP gives a reply for each recipient, from [Receipt]. [Server.Shutdown] lets
+// transactions finish.
+//
+// # What a server does not put up with
+//
+// A message ends at CRLF.CRLF and nothing else. One with a bare CR, a bare LF or a NUL is read to its end and refused with 554 5.6.0, see
+// [LinePolicy]. Command lines end in CRLF; a bare LF in one ends the session, and so do data behind STARTTLS, a BDAT whose size
+// is not understood, HTTP, and a TLS handshake on the plain port. Whenever the server ends a session it says why, with code 421. Every
+// command gets one reply, and an over-long line is one command.
+//
+// All that a client can make the server do is bounded by [Limits], whose zero value means these defaults:
+//
+//	MessageSize       64 MiB     552 5.3.4, at MAIL by SIZE and while the message comes
+//	Recipients        1000       452 4.5.3
+//	LineLength        2048       500 5.5.2; AUTH 12288
+//	Errors            20         421 4.7.0
+//	Refusals          200        421 4.7.0
+//	Commands          200        421 4.7.0
+//	AuthFailures      3          421 4.7.0; and by address and account over all connections
+//	Connections       20000      421 4.3.2
+//	CommandTimeout    5 minutes  421 4.4.2, for a whole line
+//	DataTimeout       3 minutes  421 4.4.2, of silence
+//	MinRate           128        421 4.4.2, octets a second over a message
+//	WriteTimeout      1 minute   the connection is cut
+//	HandshakeTimeout  30 s       the connection is cut
+//
+// An idle connection holds no buffers.
+//
+// # Sending
+//
+// A [Dialer] connects, and [Conn.Send] sends an [Envelope] with a [Content]. The [Result] has the reply to each recipient; the error
+// says that the conversation failed.
+//
+//	conn, err := new(smtp.Dialer).Dial(ctx, "mx.example.org:25")
+//	...
+//	defer conn.Close()
+//	result, err := conn.Send(ctx, envelope, content)
+//
+// # Addresses
+//
+// A [Mailbox] keeps the local part decoded; its String method puts quotes back where they are needed, so nothing in an
+// address can become a parameter or a command. Addresses outside ASCII are accepted and sent with SMTPUTF8 only.
+//
+// # Standards
+//
+//	RFC 5321  SMTP                   done; source routes are read and dropped, general address literals are not taken
+//	RFC 1870  SIZE                   done
+//	RFC 2033  LMTP                   done
+//	RFC 2034  ENHANCEDSTATUSCODES    done (codes: RFC 3463, RFC 5248)
+//	RFC 2920  PIPELINING             done
+//	RFC 3030  CHUNKING, BINARYMIME   done
+//	RFC 3207  STARTTLS               done
+//	RFC 3461  DSN                    done: parameters; the reports are the handler's
+//	RFC 4954  AUTH                   done: PLAIN, LOGIN, SCRAM-SHA-256 and -PLUS (RFC 7677)
+//	RFC 6152  8BITMIME               done; what is declared 7BIT is not checked
+//	RFC 6409  submission             partly: AUTH; messages are not altered
+//	RFC 6531  SMTPUTF8               done
+//	RFC 6533  internationalized DSN  partly: ORCPT of type utf-8
+//	RFC 8314  implicit TLS           done
+//	RFC 9422  LIMITS                 done: RCPTMAX
+//	RFC 8689  REQUIRETLS             server: parameter, where Server.Offer has it
+//	RFC 6710  MT-PRIORITY            server: parameter, where Server.Offer has it
+//	RFC 2852  DELIVERBY              server: parameter, where Server.Offer has it
+//	RFC 4865  FUTURERELEASE          server: parameters, where Server.Offer has it
+//	RFC 7293  RRVS                   server: parameter, where Server.Offer has it
+//	RFC 1985  ETRN                   not: it is for queues that dial in
+//	RFC 4468  BURL                   not: nobody sends it
+package smtp
