@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -63,6 +64,9 @@ func (c *Conn) Quit(ctx context.Context) error {
 	}
 	defer release()
 	_, err = c.command(ctx, c.timeouts.Quit, "QUIT", "")
+	if t, ok := c.nc.(*tls.Conn); ok && err == nil {
+		_ = t.CloseWrite() // so that the server can tell this end from a cut
+	}
 	c.dead = errClosed
 	return err
 }
@@ -191,7 +195,9 @@ func (c *Conn) queue(line, secret string) {
 	c.wbuf = append(c.wbuf, secret...)
 	c.wbuf = append(c.wbuf, '\r', '\n')
 	if t := c.d.Trace; t != nil && t.Sent != nil {
-		if secret != "" || line == "" {
+		if line == "" {
+			line = "*" // a response of SASL
+		} else if secret != "" {
 			line += " *"
 		}
 		t.Sent(line)

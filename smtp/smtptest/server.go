@@ -32,7 +32,7 @@ type Server struct {
 	// A Handler is asked after the script, and what it refuses is not kept; nil takes everything. Auth is set from Users.
 	Config *smtp.Server
 
-	// Users are names and passwords. With any the server offers AUTH PLAIN, LOGIN and SCRAM-SHA-256; in the mode Submission it asks for it.
+	// Users are names and passwords. With any the server offers AUTH PLAIN, LOGIN and SCRAM-SHA-256; in the mode Submission it asks for it. Without TLSConfig it is offered in the clear.
 	Users map[string]string
 
 	// Faults gives what goes wrong on a connection; connections are counted from 1. nil: nothing does.
@@ -52,16 +52,26 @@ type Server struct {
 	count    int           // connections so far
 }
 
-// NewServer starts a server on 127.0.0.1 that is closed when the test ends.
+// alone stands for a test where there is none.
+type alone struct{}
+
+func (alone) Helper()                           {}
+func (alone) Cleanup(func())                    {}
+func (alone) Fatalf(format string, args ...any) { panic(fmt.Sprintf(format, args...)) }
+
+// NewServer starts a server on 127.0.0.1 that is closed when the test ends. Outside of a test tb may be nil; then the caller closes it.
 func NewServer(tb TB) *Server {
-	tb.Helper()
 	s := NewUnstartedServer(tb)
+	s.tb.Helper()
 	s.Start()
 	return s
 }
 
 // NewUnstartedServer makes a server whose fields can be set before Start or StartTLS.
 func NewUnstartedServer(tb TB) *Server {
+	if tb == nil {
+		tb = alone{}
+	}
 	ca := certs.NewCA()
 	return &Server{
 		tb: tb, ca: ca, changed: make(chan struct{}),
@@ -90,6 +100,7 @@ func (s *Server) start(implicit bool) {
 	if len(s.Users) > 0 {
 		u := users(s.Users)
 		s.Config.Auth, s.Config.SCRAM = u, u
+		s.Config.InsecureAuth = s.Config.InsecureAuth || s.Config.TLSConfig == nil
 	}
 	var ctx context.Context
 	ctx, s.cancel = context.WithCancel(context.Background())

@@ -101,6 +101,15 @@ func TestServerModes(t *testing.T) {
 		require.True(t, ok)
 		require.Equal(t, 530, e.Code)
 	})
+	t.Run("users without TLS", func(t *testing.T) {
+		t.Parallel()
+		srv := smtptest.NewUnstartedServer(t)
+		srv.Config.TLSConfig, srv.Users = nil, map[string]string{"alice": "secret"}
+		srv.Start()
+		_, err := send(t, srv, "bob@example.org")
+		require.NoError(t, err)
+		require.Equal(t, "alice", srv.Messages()[0].Peer.Identity)
+	})
 	t.Run("LMTP", func(t *testing.T) {
 		t.Parallel()
 		srv := smtptest.NewUnstartedServer(t)
