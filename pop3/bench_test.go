@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -61,4 +62,45 @@ func benchRetr(b *testing.B, pipelined int) {
 	}
 	require.True(b, bytes.HasSuffix(buf, []byte("\r\n.\r\n")))
 	b.ReportMetric(float64(n)/b.Elapsed().Seconds(), "msgs/s")
+}
+
+// BenchmarkIdle reports the memory of a connection that has logged in and
+// waits, both ends in this process.
+func BenchmarkIdle(b *testing.B) {
+	m := new(pop3test.Memory)
+	users := pop3test.Users{}
+	for i := range 1000 {
+		users[fmt.Sprint("user", i)] = "x"
+	}
+	srv := &pop3.Server{Backend: m, Auth: users, InsecureAuth: true, Limits: pop3.Limits{PerAddress: 2000}}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(b, err)
+	go srv.Serve(l)
+	defer srv.Close()
+	memory := func() uint64 {
+		var s runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&s)
+		return s.HeapInuse + s.StackInuse
+	}
+	before := memory()
+	var conns []net.Conn
+	defer func() {
+		for _, c := range conns {
+			c.Close()
+		}
+	}()
+	buf := make([]byte, 200)
+	for b.Loop() {
+		if len(conns) == len(users) {
+			continue
+		}
+		c, err := net.Dial("tcp", l.Addr().String())
+		require.NoError(b, err)
+		fmt.Fprintf(c, "USER user%d\r\nPASS x\r\n", len(conns))
+		_, err = io.ReadFull(c, buf[:len("+OK POP3 server ready\r\n+OK send PASS\r\n+OK 0 0\r\n")])
+		require.NoError(b, err)
+		conns = append(conns, c)
+	}
+	b.ReportMetric(float64(memory()-before)/float64(len(conns)), "B/conn")
 }

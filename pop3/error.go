@@ -64,6 +64,7 @@ var (
 	errTooLong     = &Error{Text: "line too long"}
 	errAuth        = &Error{Code: "AUTH", Text: "wrong name or password"}
 	errNeedTLS     = &Error{Text: "plaintext passwords only under TLS"}
+	errNoPassword  = &Error{Text: "USER and PASS not offered"}
 	errTempAuth    = &Error{Code: "SYS/TEMP", Text: "cannot check credentials now, try again later"}
 	errLoginDelay  = &Error{Code: "LOGIN-DELAY", Text: "too soon after the last login"}
 	errNeedUTF8    = &Error{Code: "UTF8", Text: "message needs UTF8 mode"}

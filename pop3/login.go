@@ -21,6 +21,8 @@ func newBanner(hostname string) string {
 // cmdUser never tells whether there is such a user.
 func (s *session) cmdUser(arg string, hasArg bool) {
 	switch {
+	case s.cfg.sasl.VerifyPassword == nil:
+		s.fail(errNoPassword)
 	case !s.plaintext():
 		s.fail(errNeedTLS)
 	case !hasArg:

@@ -287,6 +287,48 @@ func TestQuitLetsGoBeforeItAnswers(t *testing.T) {
 	}
 }
 
+// Guessing from one address is stopped; the right password works again later.
+func TestGuessing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, _ := newServer(t)
+		dial, _ := serve(t, srv, false)
+		code := func() string {
+			c := client(t, dial())
+			defer c.Close()
+			for range 2 {
+				var e *pop3client.Error
+				require.ErrorAs(t, c.Login("alice", "x"), &e)
+				if e.Code != "AUTH" {
+					return e.Code
+				}
+			}
+			return ""
+		}
+		for range 15 {
+			require.Empty(t, code())
+		}
+		require.Equal(t, "SYS/TEMP", code())
+		c := client(t, dial())
+		require.ErrorContains(t, c.Login("alice", "pass word "), "SYS/TEMP")
+		c.Close()
+		time.Sleep(15 * time.Minute)
+		c = client(t, dial())
+		require.NoError(t, c.Login("alice", "pass word "))
+		srv.Close()
+	})
+}
+
+func TestTLSOnThePlainPort(t *testing.T) {
+	t.Parallel()
+	srv, _ := newServer(t)
+	srv.TLSConfig = serverTLS
+	dial, _ := serve(t, srv, false)
+	start := time.Now()
+	require.Error(t, tlsClient(dial(), "pop3").Handshake())
+	require.Less(t, time.Since(start), 30*time.Second, "hung up at once, not after the timeout")
+}
+
 // brokenDrop fails where it is told to.
 type brokenDrop struct {
 	pop3.Maildrop
