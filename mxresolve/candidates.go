@@ -22,6 +22,10 @@ type candidate struct {
 	secure  bool
 	addrs   []netip.Addr
 	refused []netip.Addr
+
+	secureAddrs []netip.Addr   // of the families whose answer is secure
+	tls         TLSRequirement // after DANE
+	until       time.Time      // when what was asked for DANE ends; zero: nothing was
 }
 
 // candidates are the MX records of one domain while it is decided about them.
@@ -172,14 +176,16 @@ func earliest(a, b time.Time) time.Time {
 
 // take merges the answers of both families. One that fails does not spoil the other.
 func (m *candidate) take(answers []*answer) {
-	var families [2][]netip.Addr
+	var families, secure [2][]netip.Addr
 	m.canon, m.secure = m.name, true
 	for i, a := range answers {
 		switch a.outcome {
 		case found:
 			families[i] = a.addrs()
 			m.canon = a.name
-			m.secure = m.secure && a.secure
+			if m.secure = m.secure && a.secure; a.secure {
+				secure[i] = families[i]
+			}
 		case failed:
 			if !m.temp {
 				m.err, m.temp = lookupError(m.name, a), true
@@ -196,6 +202,7 @@ func (m *candidate) take(answers []*answer) {
 	}
 	m.addrs = interleave(families[0], families[1])
 	m.secure = m.secure && len(m.addrs) > 0
+	m.secureAddrs = interleave(secure[0], secure[1])
 }
 
 // interleave takes from both in turn, so that no limit can hide a family.
@@ -230,8 +237,10 @@ func (c *candidates) finish(domain string, p *Plan) *Error {
 			p.Skipped = append(p.Skipped, SkippedHost{m.name, m.pref, m.skip, m.refused, m.err})
 			continue
 		}
-		h := Host{Name: m.name, Canonical: m.canon, Preference: m.pref, Addrs: m.addrs, Secure: m.secure,
-			TLS: TLSRequirement{host: m.name}}
+		h := Host{Name: m.name, Canonical: m.canon, Preference: m.pref, Addrs: m.addrs, Secure: m.secure, TLS: m.tls}
+		if h.TLS.host == "" {
+			h.TLS.host = m.name
+		}
 		if m.temp {
 			h.Partial = m.err
 		}

@@ -93,9 +93,10 @@ func (r *Resolver) Purge(names ...string) {
 }
 
 func (e *engine) forget(name string) {
-	for _, t := range [...]uint16{typeMX, typeA, typeAAAA, typeTXT, typePTR} {
+	for _, t := range [...]uint16{typeMX, typeA, typeAAAA, typeTXT, typePTR, typeCNAME} {
 		e.answers.remove(question{name, t})
 	}
+	e.answers.remove(question{"_25._tcp." + name, typeTLSA})
 }
 
 // cached returns an answer that is still alive.

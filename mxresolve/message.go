@@ -28,7 +28,7 @@ type record struct {
 	typ  uint16
 	pref uint16 // MX
 	ttl  uint32
-	text string // MX, CNAME, PTR: target, "" for the root. TXT: all strings joined
+	text string // MX, CNAME, PTR: target, "" for the root. TXT: all strings joined. TLSA: as on the wire
 	addr netip.Addr
 }
 
@@ -125,6 +125,8 @@ func (p *parser) answer(m *message) {
 		rec.text, next = p.name(body+2, end)
 	case typeCNAME, typePTR:
 		rec.text, next = p.name(body, end)
+	case typeTLSA:
+		rec.text = string(data)
 	case typeTXT:
 		rec.text = p.strings(data)
 	default:

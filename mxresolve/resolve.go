@@ -161,6 +161,9 @@ func (e *engine) decide(ctx context.Context, ascii string) *decision {
 	}
 	c.lookup(ctx)
 	c.dropSelf()
+	if p.Secure {
+		c.dane(ctx, ascii, mx.name)
+	}
 	if d.err = c.finish(ascii, p); d.err != nil {
 		return d
 	}

@@ -1,12 +1,29 @@
 package mxresolve
 
-import "crypto/tls"
+import (
+	"crypto/sha256"
+	"crypto/sha512"
+	"crypto/subtle"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+)
 
 // A TLSRequirement says how TLS must be used with a host. The zero value is opportunistic TLS: used when offered, with
 // any certificate (RFC 7435).
 type TLSRequirement struct {
-	host string // for SNI
+	host  string   // for SNI
+	dane  bool     // TLSA records exist: TLS is mandatory
+	tlsa  []tlsa   // the usable ones; none: any certificate will do (RFC 7672 s2.2)
+	names []string // that a certificate under a trust anchor may be for
 }
+
+// ErrTLSA is the error of a handshake in which no TLSA record of the host matches its certificates (RFC 7672 s2.2): the
+// host must not be used. It is found with errors.Is.
+var ErrTLSA = errors.New("mxresolve: no TLSA record matches the host's certificates")
 
 // Config derives from base, which may be nil, the configuration for a connection to the host, and says whether
 // delivery without TLS is forbidden. base itself is not changed.
@@ -15,13 +32,121 @@ func (t TLSRequirement) Config(base *tls.Config) (cfg *tls.Config, required bool
 	if base != nil {
 		cfg = base.Clone()
 	}
-	if cfg.ServerName == "" {
-		cfg.ServerName = t.host
+	if t.dane || cfg.ServerName == "" {
+		cfg.ServerName = t.host // RFC 7672 s8.1: the TLSA base domain
 	}
-	// Whoever would refuse a bad certificate here would go on in clear text, which is worse (RFC 7435 s3).
+	// Whoever would refuse a bad certificate here would go on in clear text, which is worse (RFC 7435 s3). What DANE
+	// demands is tested below.
 	cfg.InsecureSkipVerify = true
-	return cfg, false
+	if len(t.tlsa) > 0 {
+		also := cfg.VerifyConnection
+		cfg.VerifyConnection = func(cs tls.ConnectionState) error {
+			if err := t.verify(cs.PeerCertificates); err != nil || also == nil {
+				return err
+			}
+			return also(cs)
+		}
+	}
+	return cfg, t.dane
 }
 
-// String describes the requirement for logs: "opportunistic".
-func (t TLSRequirement) String() string { return "opportunistic" }
+// String describes the requirement for people: "opportunistic", "DANE 3 1 1 0123456789ab...", "DANE, no usable record".
+func (t TLSRequirement) String() string {
+	switch {
+	case !t.dane:
+		return "opportunistic"
+	case len(t.tlsa) == 0:
+		return "DANE, no usable record: mandatory with any certificate"
+	}
+	var parts []string
+	for _, r := range t.tlsa {
+		parts = append(parts, r.String())
+	}
+	return "DANE " + strings.Join(parts, ", ")
+}
+
+// tlsa is a TLSA record (RFC 6698 s2.1).
+type tlsa struct {
+	usage, selector, matching byte
+	data                      string
+}
+
+const (
+	usageTA = 2 // DANE-TA: a trust anchor in the chain
+	usageEE = 3 // DANE-EE: the host's own certificate
+)
+
+// parseTLSA reads record data, and says whether mail can use it (RFC 7672 s3.1.3).
+func parseTLSA(data string) (r tlsa, usable bool) {
+	if len(data) < 4 {
+		return r, false
+	}
+	r = tlsa{data[0], data[1], data[2], data[3:]}
+	size := map[byte]int{0: len(r.data), 1: sha256.Size, 2: sha512.Size}
+	n, ok := size[r.matching]
+	return r, (r.usage == usageTA || r.usage == usageEE) && r.selector <= 1 && ok && len(r.data) == n
+}
+
+func (r tlsa) String() string {
+	h := hex.EncodeToString([]byte(r.data[:min(len(r.data), 6)]))
+	return fmt.Sprintf("%d %d %d %s...", r.usage, r.selector, r.matching, h)
+}
+
+// matches compares the record with a certificate (RFC 6698 s2.1.2, s2.1.3).
+func (r tlsa) matches(c *x509.Certificate) bool {
+	got := c.Raw
+	if r.selector == 1 {
+		got = c.RawSubjectPublicKeyInfo
+	}
+	switch r.matching {
+	case 1:
+		h := sha256.Sum256(got)
+		got = h[:]
+	case 2:
+		h := sha512.Sum512(got)
+		got = h[:]
+	}
+	return subtle.ConstantTimeCompare(got, []byte(r.data)) == 1
+}
+
+// verify tests what a host presented against its TLSA records; one that matches is enough.
+func (t TLSRequirement) verify(chain []*x509.Certificate) error {
+	if len(chain) == 0 {
+		return ErrTLSA
+	}
+	anchors, intermediates := x509.NewCertPool(), x509.NewCertPool()
+	found := false
+	for _, r := range t.tlsa {
+		if r.usage == usageEE {
+			if r.matches(chain[0]) {
+				return nil // neither names nor dates count (RFC 7672 s3.1.1)
+			}
+			continue
+		}
+		for _, c := range chain {
+			if r.matches(c) {
+				anchors.AddCert(c)
+				found = true
+			}
+		}
+		if r.selector == 0 && r.matching == 0 { // the whole anchor is in the record, and may be missing in the chain
+			if c, err := x509.ParseCertificate([]byte(r.data)); err == nil {
+				anchors.AddCert(c)
+				found = true
+			}
+		}
+	}
+	if !found {
+		return ErrTLSA
+	}
+	for _, c := range chain[1:] {
+		intermediates.AddCert(c)
+	}
+	var err error
+	for _, name := range t.names { // RFC 7672 s3.2.2
+		if _, err = chain[0].Verify(x509.VerifyOptions{DNSName: name, Roots: anchors, Intermediates: intermediates}); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: under its trust anchor: %w", ErrTLSA, err)
+}

@@ -26,6 +26,7 @@ const (
 	typeMX    = dns.TypeMX
 	typeTXT   = dns.TypeTXT
 	typeAAAA  = dns.TypeAAAA
+	typeTLSA  = dns.TypeTLSA
 
 	rcodeNoError  = dns.RcodeSuccess
 	rcodeFormErr  = dns.RcodeFormatError
