@@ -101,12 +101,16 @@ type fileBody struct {
 	content Content
 	size    int64 // octets of the content
 	base64  bool
-	asIs    int64 // octets with CRLF line ends, if not base64
+	raw     bool  // as it is, line ends and all
+	asIs    int64 // octets with CRLF line ends, if neither
 }
 
 func (f *fileBody) encodedSize() int64 {
-	if f.base64 {
+	switch {
+	case f.base64:
 		return base64Size(f.size)
+	case f.raw:
+		return f.size
 	}
 	return f.asIs
 }
@@ -117,8 +121,11 @@ func (f *fileBody) open() (io.ReadCloser, error) {
 		return nil, &FileError{Name: f.name, Composed: f.size, Err: err}
 	}
 	exact := &exactReader{body: f, r: rc}
-	if f.base64 {
+	switch {
+	case f.base64:
 		return readCloser{newBase64Reader(exact), rc}, nil
+	case f.raw:
+		return readCloser{exact, rc}, nil
 	}
 	return readCloser{&crlfReader{r: exact}, rc}, nil
 }
