@@ -1,0 +1,355 @@
+package mta
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/gomailroom/mailroom/imap"
+	"github.com/gomailroom/mailroom/imap/mailstore"
+	"github.com/gomailroom/mailroom/imap/mailstore/memstore"
+	"github.com/gomailroom/mailroom/internal/memnet"
+	"github.com/gomailroom/mailroom/mime/dkim"
+	"github.com/gomailroom/mailroom/smtp"
+	"github.com/gomailroom/mailroom/smtp/queue"
+	"github.com/gomailroom/mailroom/spam"
+	"github.com/stretchr/testify/require"
+)
+
+// house is an MTA for here.test with alice, bob and carol, whose mailbox is small, on a network of its own.
+type house struct {
+	t     *testing.T
+	net   memnet.Network
+	store *memstore.Store
+	mta   *MTA
+	queue *queue.Log
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	dir, err := mailstore.NewDirectory(mailstore.DirectoryConfig{
+		Users: []mailstore.User{{Name: "alice@here.test", Password: "a"}, {Name: "bob@here.test", Password: "b"},
+			{Name: "carol@here.test", Password: "c", Limits: mailstore.Limits{Octets: 2000}}},
+		Aliases: []mailstore.Alias{{Address: "all@here.test", To: []string{"alice@here.test", "bob@here.test"}}},
+	})
+	require.NoError(t, err)
+	h := &house{t: t, store: &memstore.Store{}, queue: queue.NewMemory()}
+	require.NoError(t, dir.CreateAccounts(t.Context(), h.store))
+	q := &queue.Queue{Store: h.queue, Router: &queue.RelayRouter{Addr: "192.0.2.99:25"}, Hostname: "mx.here.test", Dialer: smtp.Dialer{NetDial: h.net.DialContext}}
+	h.mta = &MTA{Hostname: "mx.here.test", Store: h.store, Directory: dir, Queue: q}
+	q.Return = h.mta.Return
+	h.serve("192.0.2.1:25", &smtp.Server{Handler: h.mta, Hostname: "mx.here.test"})
+	h.serve("192.0.2.1:587", &smtp.Server{Handler: h.mta, Hostname: "mx.here.test", Mode: smtp.Submission, Auth: dir, InsecureAuth: true})
+	h.serve("192.0.2.1:24", &smtp.Server{Handler: h.mta.LMTP(), Hostname: "mx.here.test", Mode: smtp.LMTP})
+	t.Cleanup(func() { h.queue.Close() })
+	return h
+}
+
+func (h *house) serve(addr string, s *smtp.Server) {
+	l, err := h.net.Listen("tcp", addr)
+	require.NoError(h.t, err)
+	go s.Serve(l)
+	h.t.Cleanup(func() { s.Close() })
+}
+
+// send gives the conversation's result; user is who authenticates, with the first letter as password.
+func (h *house) send(port, user, from, text string, to ...string) *smtp.Result {
+	h.t.Helper()
+	d := &smtp.Dialer{Hostname: "client.test", NetDial: h.net.Host("198.51.100.7").DialContext, LMTP: port == "24"}
+	if user != "" {
+		d.Auth = &smtp.Credentials{Username: user, Password: user[:1], AllowPlaintext: true}
+		d.TLS = smtp.TLSNever
+	}
+	e, err := smtp.NewEnvelope(from, to...)
+	require.NoError(h.t, err)
+	r, err := smtp.SendMail(h.t.Context(), d, "192.0.2.1:"+port, e, smtp.StringContent(strings.ReplaceAll(text, "\n", "\r\n")))
+	if err != nil {
+		require.Error(h.t, r.Err())
+	}
+	return r
+}
+
+// replies gives the code of each recipient's outcome, 250 for those that were taken.
+func replies(r *smtp.Result) []string {
+	var list []string
+	for _, rcpt := range r.Recipients {
+		text := "250"
+		if e, ok := errors.AsType[*smtp.Error](rcpt.Err); ok {
+			text = fmt.Sprintf("%d %s", e.Code, e.Enhanced)
+		}
+		list = append(list, text)
+	}
+	return list
+}
+
+// box gives the messages of a mailbox.
+func (h *house) box(account, name string) []string {
+	h.t.Helper()
+	a, err := h.store.Account(h.t.Context(), account)
+	require.NoError(h.t, err)
+	defer a.Close()
+	m, err := a.Open(h.t.Context(), name)
+	require.NoError(h.t, err)
+	v, err := m.View(h.t.Context())
+	require.NoError(h.t, err)
+	var uids imap.UIDSet
+	for _, msg := range v.All() {
+		uids.Add(msg.UID)
+	}
+	var list []string
+	for item, err := range m.Fetch(h.t.Context(), uids, imap.Want{Body: true}) {
+		require.NoError(h.t, err)
+		b, err := io.ReadAll(io.NewSectionReader(item.Body, 0, item.Body.Size()))
+		require.NoError(h.t, err)
+		list = append(list, string(b))
+	}
+	return list
+}
+
+const hello = "From: Dora <dora@there.test>\nTo: bob@here.test\nSubject: hello\nAuthentication-Results: mx.here.test; spf=pass\nAuthentication-Results: other.test; spf=pass\n\nhello\n"
+
+func TestReceive(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		r := h.send("25", "", "dora@there.test", hello, "bob@here.test", "nobody@here.test", "eve@there.test", "carol@here.test", "all@here.test")
+		require.Equal(t, []string{"250", "550 5.1.1", "550 5.7.1", "250", "250"}, replies(r))
+		got := h.box("bob@here.test", "INBOX")
+		require.Len(t, got, 1, "an alias brings no second copy")
+		for _, want := range []string{"Return-Path: <dora@there.test>\r\n", "Delivered-To: bob@here.test\r\n", "Received: from client.test ([198.51.100.7])\r\n\tby mx.here.test with ESMTP id ",
+			"\r\nSubject: hello\r\nAuthentication-Results: other.test; spf=pass\r\n\r\nhello\r\n"} {
+			require.Contains(t, got[0], want)
+		}
+		require.NotContains(t, got[0], "mx.here.test; spf=pass", "a forged field of our own")
+		require.NotContains(t, got[0], "for <", "recipients do not learn of each other")
+		require.Len(t, h.box("alice@here.test", "INBOX"), 1)
+		require.Len(t, h.box("carol@here.test", "INBOX"), 1)
+	})
+}
+
+func TestQuota(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		large := hello + strings.Repeat("x", 1950) + "\n"
+		require.Equal(t, []string{"552 5.2.2"}, replies(h.send("25", "", "dora@there.test", large, "carol@here.test")), "by SIZE, before the message")
+		// Without SIZE the store finds out; bob has the message, so dora is notified about carol.
+		raw := h.raw("25", "EHLO x", "MAIL FROM:<alice@here.test>", "RCPT TO:<bob@here.test>", "RCPT TO:<carol@here.test>", "DATA", strings.ReplaceAll(large, "\n", "\r\n")+".", "QUIT")
+		require.Contains(t, raw, "250 2.0.0 taken as")
+		require.Len(t, h.box("bob@here.test", "INBOX"), 1)
+		require.Empty(t, h.box("carol@here.test", "INBOX"))
+		dsn := h.box("alice@here.test", "INBOX")
+		require.Len(t, dsn, 1)
+		for _, want := range []string{"Return-Path: <>\r\n", "carol@here.test", "Status: 5.2.2", "multipart/report"} {
+			require.Contains(t, dsn[0], want)
+		}
+		require.Equal(t, []string{"250", "552 5.2.2"}, replies(h.send("24", "", "dora@there.test", large, "bob@here.test", "carol@here.test")), "LMTP tells each")
+	})
+}
+
+// raw plays lines and gives all that the server says.
+func (h *house) raw(port string, lines ...string) string {
+	h.t.Helper()
+	c, err := h.net.DialContext(h.t.Context(), "tcp", "192.0.2.1:"+port)
+	require.NoError(h.t, err)
+	defer c.Close()
+	_, err = io.WriteString(c, strings.Join(lines, "\r\n")+"\r\n")
+	require.NoError(h.t, err)
+	b, err := io.ReadAll(c)
+	require.NoError(h.t, err)
+	return string(b)
+}
+
+func TestSubmit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		var there []string
+		var from smtp.ReversePath
+		l, err := h.net.Listen("tcp", "192.0.2.99:25")
+		require.NoError(t, err)
+		remote := &smtp.Server{Handler: smtp.HandlerFunc(func(_ context.Context, _ *smtp.Peer, e *smtp.Envelope, r io.Reader) error {
+			b, err := io.ReadAll(r)
+			there, from = append(there, string(b)), e.From
+			return err
+		})}
+		go remote.Serve(l)
+		defer remote.Close()
+		pub, key, err := ed25519.GenerateKey(nil)
+		require.NoError(t, err)
+		record, err := dkim.Record(pub)
+		require.NoError(t, err)
+		h.mta.Signers = func(domain string) []dkim.Signer {
+			require.Equal(t, "here.test", domain)
+			return []dkim.Signer{{Domain: domain, Selector: "s", Key: key}}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- h.mta.Queue.Run(ctx) }()
+
+		text := "From: alice@here.test\nTo: bob@here.test, dora@there.test\nBcc: secret@there.test\nSubject: plan\n\nbody\n"
+		require.Equal(t, []string{"250", "250", "250", "550 5.1.1"}, replies(h.send("587", "alice@here.test", "alice@here.test", text, "bob@here.test", "dora@there.test", "secret@there.test", "nobody@here.test")))
+		synctest.Wait()
+		require.Len(t, there, 1)
+		require.Equal(t, "alice", from.Local)
+		require.Contains(t, there[0], "Message-ID: <")
+		require.Contains(t, there[0], "Date: ")
+		require.NotContains(t, there[0], "Bcc")
+		require.NotContains(t, there[0], "198.51.100.7", "where users are is nobody's business")
+		results, err := dkim.Verify(t.Context(), smtp.StringContent(there[0]), txtZone{"s._domainkey.here.test": record})
+		require.NoError(t, err)
+		require.Len(t, results, 1)
+		require.Equal(t, dkim.Pass, results[0].Status, "%v", results[0].Err)
+		require.Len(t, h.box("bob@here.test", "INBOX"), 1)
+
+		require.Equal(t, []string{"550 5.7.1"}, replies(h.send("587", "alice@here.test", "bob@here.test", text, "dora@there.test")), "another's address in MAIL")
+		require.Equal(t, []string{"550 5.7.1"}, replies(h.send("587", "bob@here.test", "bob@here.test", text, "dora@there.test")), "another's address in From")
+		cancel()
+		require.NoError(t, <-done)
+	})
+}
+
+type txtZone map[string]string
+
+func (z txtZone) LookupTXT(_ context.Context, name string) ([]string, error) {
+	if v, ok := z[name]; ok {
+		return []string{v}, nil
+	}
+	return nil, &net.DNSError{Name: name, IsNotFound: true}
+}
+
+// oracle judges by a word in the subject.
+type oracle struct{ failing bool }
+
+func (o oracle) Score(_ context.Context, m *spam.Mail, s spam.Stage) (*spam.Verdict, error) {
+	if o.failing {
+		return nil, errors.New("out of order")
+	}
+	v := &spam.Verdict{Text: "not wanted"}
+	if s < spam.StageBody {
+		return v, nil
+	}
+	switch subject := m.Message.Header().Text("Subject"); {
+	case strings.Contains(subject, "reject"):
+		v.Action = spam.Reject
+	case strings.Contains(subject, "defer"):
+		v.Action = spam.Defer
+	case strings.Contains(subject, "junk"), s == spam.StageAccount && strings.Contains(subject, m.Account):
+		v.Action, v.Score, v.Symbols = spam.Junk, 7, []spam.Symbol{{Name: "WORD", Score: 7}}
+	}
+	return v, nil
+}
+
+func TestJudge(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		subject string
+		want    []string
+		inbox   int
+		junk    int
+	}{
+		{"fine", []string{"250", "250"}, 2, 0},
+		{"junk", []string{"250", "250"}, 0, 2},
+		{"for bob@here.test only", []string{"250", "250"}, 1, 1},
+		{"reject", []string{"550 5.7.1", "550 5.7.1"}, 0, 0},
+		{"defer", []string{"451 4.7.1", "451 4.7.1"}, 0, 0},
+	} {
+		t.Run(c.subject, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newHouse(t)
+				h.mta.Scorer = oracle{}
+				text := strings.Replace(hello, "Subject: hello", "Subject: "+c.subject, 1)
+				require.Equal(t, c.want, replies(h.send("25", "", "dora@there.test", text, "alice@here.test", "bob@here.test")))
+				inbox := append(h.box("alice@here.test", "INBOX"), h.box("bob@here.test", "INBOX")...)
+				junk := append(h.box("alice@here.test", "Junk"), h.box("bob@here.test", "Junk")...)
+				require.Len(t, inbox, c.inbox)
+				require.Len(t, junk, c.junk)
+				for _, m := range junk {
+					require.Contains(t, m, "X-Spam-Status: Yes, score=7.00, action=junk;\r\n\tWORD=7.00\r\n")
+				}
+				for _, m := range append(inbox, junk...) {
+					require.Contains(t, m, "Authentication-Results: mx.here.test; none\r\n", "our own")
+					require.NotContains(t, m, "mx.here.test; spf=pass", "not the forged one")
+				}
+			})
+		})
+	}
+}
+
+func TestScorerOutOfOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.mta.Scorer = oracle{failing: true}
+		require.Equal(t, []string{"250"}, replies(h.send("25", "", "dora@there.test", hello, "bob@here.test")))
+		require.Len(t, h.box("bob@here.test", "INBOX"), 1)
+	})
+}
+
+// failingStore cannot write for now.
+type failingStore struct{ *memstore.Store }
+
+func (failingStore) Deliver(_ context.Context, _ mailstore.Incoming, to []mailstore.Target) []error {
+	errs := make([]error, len(to))
+	for i := range errs {
+		errs[i] = &mailstore.TemporaryError{Err: errors.New("disk on fire")}
+	}
+	return errs
+}
+
+func TestStoreOutOfOrder(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.mta.Store = failingStore{h.store}
+		require.Equal(t, []string{"451 4.2.0"}, replies(h.send("25", "", "dora@there.test", hello, "bob@here.test")))
+	})
+}
+
+func TestLoop(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		require.Equal(t, []string{"554 5.4.6"}, replies(h.send("25", "", "dora@there.test", strings.Repeat("Received: by x\n", 51)+hello, "bob@here.test")))
+	})
+}
+
+func TestSuccessNotice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		raw := h.raw("25", "EHLO x", "MAIL FROM:<alice@here.test> RET=HDRS ENVID=abc", "RCPT TO:<bob@here.test> NOTIFY=SUCCESS ORCPT=rfc822;Bob@here.test", "DATA",
+			strings.ReplaceAll(hello, "\n", "\r\n")+".", "QUIT")
+		require.Contains(t, raw, "250 2.0.0 taken as")
+		got := h.box("alice@here.test", "INBOX")
+		require.Len(t, got, 1)
+		for _, want := range []string{"Action: delivered", "Original-Envelope-Id: abc", "Original-Recipient: rfc822;Bob@here.test"} {
+			require.Contains(t, strings.ReplaceAll(got[0], "; ", ";"), want)
+		}
+		require.NotContains(t, got[0], "\r\n\r\nhello\r\n", "only the header comes back")
+	})
+}
+
+func TestReceivedNamesTheProtocol(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		lmtp, extended, utf8 bool
+		identity             string
+		want                 string
+	}{{want: "SMTP"}, {extended: true, want: "ESMTP"}, {extended: true, identity: "a", want: "ESMTPA"}, {extended: true, utf8: true, want: "UTF8SMTP"}, {lmtp: true, want: "LMTP"}} {
+		l := &letter{transaction: &transaction{lmtp: c.lmtp, peer: &smtp.Peer{Extended: c.extended, Identity: c.identity}}}
+		l.envelope.Params.UTF8 = c.utf8
+		require.Equal(t, c.want, l.with())
+	}
+	p := &smtp.Peer{Remote: netip.MustParseAddrPort("[2001:db8::1]:25")}
+	require.Equal(t, "[IPv6:2001:db8::1]", literal(p))
+	require.Equal(t, "evilX", word("evil)\r\nX"))
+}
