@@ -44,7 +44,8 @@
 // connection that is used again. A question that many ask at the same time is asked once.
 //
 // Answers are trusted to be validated by DNSSEC (Plan.Secure, Host.Secure) where the AD bit is set by a name server
-// on a loopback address, by one asked over TLS, or by one with Upstream.TrustAD. Nothing is validated here.
+// on a loopback address, by one asked over TLS, or by one with Upstream.TrustAD. Nothing is validated here. Where MX and
+// address answers are secure, TLSA records are asked for, and Host.TLS demands what they say (DANE).
 //
 // # Limits
 //
@@ -67,6 +68,7 @@
 //   - RFC 6891 (EDNS), 7766 (TCP), 7858 (TLS), 8914 (extended errors): done; no padding of TLS queries
 //   - RFC 5891, 6531 (internationalized domains): done
 //   - RFC 6840 s5.7, s5.8 (the AD bit): done; own validation of DNSSEC is not
-//   - RFC 7672 (DANE), 8461 (MTA-STS): not yet; TLSRequirement and STSPolicy are their place
+//   - RFC 7672, 6698 (DANE for SMTP): done, for port 25; see TLSRequirement
+//   - RFC 8461 (MTA-STS), 8460 (TLS reports): not yet; STSPolicy is their place
 //   - RFC 9460 (SVCB) has no meaning for mail: its records are not asked for
 package mxresolve
