@@ -78,6 +78,9 @@ func bombs() map[string]struct {
 
 // TestBombs parses what is made to be expensive and asks everything of it, within bounds.
 func TestBombs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("it measures time, which the race detector takes")
+	}
 	for name, bomb := range bombs() {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats

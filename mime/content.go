@@ -5,12 +5,19 @@ import "bytes"
 // badMediaType stands for a Content-Type that cannot be read.
 const badMediaType = "?"
 
-// contentFields returns what a parser has to know of a header: the media type ("" if there is none), the boundary of a
-// multipart and the transfer encoding. The first field of each name counts.
-func contentFields(h Header) (mediaType, boundary string, e Encoding) {
+// contentInfo is what a parser has to know of a header.
+type contentInfo struct {
+	mediaType string // "" if there is none
+	boundary  string // of a multipart
+	encoding  Encoding
+	again     bool // there is a second Content-Type
+}
+
+// contentFields reads the content fields of a header. The first field of each name counts.
+func contentFields(h Header) (c contentInfo) {
 	var typed, encoded bool
 	for pos := 0; pos < len(h.raw); {
-		if c := h.raw[pos]; c != 'C' && c != 'c' {
+		if h.raw[pos]|0x20 != 'c' {
 			_, pos = cutLine(h.raw, pos)
 			continue
 		}
@@ -20,13 +27,15 @@ func contentFields(h Header) (mediaType, boundary string, e Encoding) {
 		case !ok:
 		case !typed && f.Is("Content-Type"):
 			typed = true
-			mediaType, boundary = contentType(f.raw[f.colon+1:], h.limit().Params)
+			c.mediaType, c.boundary = contentType(f.raw[f.colon+1:], h.limit().Params)
+		case typed && f.Is("Content-Type"):
+			c.again = true
 		case !encoded && f.Is("Content-Transfer-Encoding"):
 			encoded = true
-			e = parseEncoding(f.raw[f.colon+1:])
+			c.encoding = parseEncoding(f.raw[f.colon+1:])
 		}
 	}
-	return mediaType, boundary, e
+	return c
 }
 
 // contentType returns the media type of a Content-Type field, and the boundary if it is a multipart.

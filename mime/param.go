@@ -219,7 +219,7 @@ func rawParams(v []byte, limit int) Params {
 // decodeParams returns the parameters of v, decoded: RFC 2231, encoded words, and raw 8-bit text.
 func decodeParams(v []byte, limit int) Params {
 	var params Params
-	var sections []section
+	var sections []paramSection
 	for pos, n := 0, 0; n < limit; n++ {
 		var p rawParam
 		if p, pos = nextParam(v, pos); len(p.name) == 0 {

@@ -5,17 +5,17 @@ import (
 	"sort"
 )
 
-// section is one piece of a parameter by RFC 2231: `name*1*=value`.
-type section struct {
+// paramSection is one piece of a parameter by RFC 2231: `name*1*=value`.
+type paramSection struct {
 	name    string
 	number  int
 	encoded bool
 	value   []byte
 }
 
-func cutSection(p rawParam) section {
+func cutSection(p rawParam) paramSection {
 	base, rest, _ := bytes.Cut(p.name, []byte{'*'})
-	s := section{name: internLower(bytes.TrimSpace(base)), value: p.value}
+	s := paramSection{name: internLower(bytes.TrimSpace(base)), value: p.value}
 	rest = bytes.TrimSpace(rest)
 	if n := len(rest); n == 0 {
 		s.encoded = true // name*=
@@ -33,7 +33,7 @@ func cutSection(p rawParam) section {
 
 // joinSections puts the pieces together, whatever order they came in, and lets them stand in for plain parameters of the
 // same name, which senders add for old readers.
-func joinSections(params Params, sections []section) Params {
+func joinSections(params Params, sections []paramSection) Params {
 	sort.SliceStable(sections, func(i, j int) bool {
 		if sections[i].name != sections[j].name {
 			return sections[i].name < sections[j].name

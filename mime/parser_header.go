@@ -177,8 +177,8 @@ func (p *Parser) rewind() {
 // opensBody reports whether the line is a delimiter of the multipart that the header being read declares.
 func (p *Parser) opensBody(line []byte) bool {
 	part := &p.m.parts[p.cur]
-	_, boundary, _ := contentFields(Header{raw: p.m.head[part.headAt:p.lineAt]})
-	return boundary != "" && string(bytes.TrimRight(line[2:], " \t")) == boundary
+	c := contentFields(Header{raw: p.m.head[part.headAt:p.lineAt], limits: &p.m.limits})
+	return c.boundary != "" && string(bytes.TrimRight(line[2:], " \t")) == c.boundary
 }
 
 // headerAtDelimiter ends a header that runs into a delimiter line.
@@ -225,7 +225,8 @@ func (p *Parser) endHeader(off, lines int64) {
 	p.headTotal += len(raw)
 	p.checkHeader(raw, part.headerStart)
 
-	mediaType, boundary, encoding := contentFields(Header{raw: raw, limits: &m.limits})
+	c := contentFields(Header{raw: raw, limits: &m.limits})
+	mediaType := c.mediaType
 	if mediaType == "" {
 		mediaType = "text/plain"
 		if parent := &m.parts[part.parent]; p.cur != 0 && parent.multipart && parent.mediaType == "multipart/digest" {
@@ -235,14 +236,17 @@ func (p *Parser) endHeader(off, lines int64) {
 		mediaType = "text/plain" // RFC 2045 s5.2
 		p.defect(DefectContentType, part.headerStart)
 	}
-	part.mediaType, part.encoding = mediaType, encoding
-	if encoding == EncodingUnknown {
+	part.mediaType, part.encoding = mediaType, c.encoding
+	if c.again {
+		p.defect(DefectDuplicateContentType, part.headerStart)
+	}
+	if c.encoding == EncodingUnknown {
 		p.defect(DefectEncoding, part.headerStart)
 	}
 	switch {
 	case len(mediaType) > 10 && mediaType[:10] == "multipart/":
-		p.beginMultipart(boundary)
-	case (mediaType == "message/rfc822" || mediaType == "message/global") && encoding <= EncodingBinary:
+		p.beginMultipart(c.boundary)
+	case (mediaType == "message/rfc822" || mediaType == "message/global") && c.encoding <= EncodingBinary:
 		if p.room() {
 			part.embeds = true
 			p.addPart(off)

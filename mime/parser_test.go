@@ -50,6 +50,18 @@ func checkTree(t testing.TB, m *mime.Message, raw []byte) {
 		require.Equal(t, string(raw[h:h+int64(len(kept))]), string(kept), "header of part %d", p.Index())
 		last := o
 		for c := range p.Children() {
+			if ch, _ := c.HeaderRange(); p.IsMultipart() {
+				// Between two parts there is one delimiter line and nothing else, so the pieces make up the whole.
+				gap := string(raw[last:ch])
+				if last == o {
+					gap = gap[strings.LastIndexByte(strings.TrimSuffix(gap, "\n"), '\n')+1:] // after the preamble
+				} else {
+					gap = strings.TrimPrefix(strings.TrimPrefix(gap, "\r"), "\n")
+				}
+				require.True(t, strings.HasPrefix(gap, "--") && strings.Count(gap, "\n") <= 1, "%q before part %d", gap, c.Index())
+			} else {
+				require.Equal(t, o, ch)
+			}
 			require.Same(t, p, c.Parent())
 			ch, _ := c.HeaderRange()
 			co, cl := c.BodyRange()
@@ -176,7 +188,11 @@ func scrapMessage(r *rand.Rand) []byte {
 func TestPieces(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 20000 {
+	rounds := 20000
+	if raceEnabled {
+		rounds = 1000
+	}
+	for range rounds {
 		raw := scrapMessage(r)
 		limits := mime.Limits{}
 		if r.IntN(2) == 0 {
@@ -185,6 +201,41 @@ func TestPieces(t *testing.T) {
 		checkTree(t, mime.ParseBytesLimits(raw, limits), raw)
 		checkPieces(t, raw, limits)
 	}
+}
+
+// TestDefects has for every kind of defect a message with it.
+func TestDefects(t *testing.T) {
+	t.Parallel()
+	kinds := map[mime.DefectKind]string{
+		mime.DefectMboxLine:             "From me\nA: b\n\n",
+		mime.DefectHeaderLine:           "A: b\nno field\nC: d\n\n",
+		mime.DefectHeaderEnd:            "A: b\n",
+		mime.DefectContentType:          "Content-Type: nonsense\n\n",
+		mime.DefectNoBoundary:           "Content-Type: multipart/mixed\n\n",
+		mime.DefectNoParts:              "Content-Type: multipart/mixed; boundary=x\n\n",
+		mime.DefectNoClose:              "Content-Type: multipart/mixed; boundary=x\n\n--x\n\n",
+		mime.DefectMultipartEncoding:    "Content-Type: multipart/mixed; boundary=x\nContent-Transfer-Encoding: base64\n\n--x\n\n--x--",
+		mime.DefectEncoding:             "Content-Transfer-Encoding: rot13\n\n",
+		mime.DefectLimitHeaderBytes:     "A: " + strings.Repeat("b", 200) + "\n\n",
+		mime.DefectLimitFields:          "A: b\nA: b\nA: b\nA: b\n\n",
+		mime.DefectLimitDepth:           strings.Repeat("Content-Type: message/rfc822\n\n", 4),
+		mime.DefectLimitParts:           "Content-Type: multipart/mixed; boundary=x\n\n--x\n\n--x\n\n--x\n\n--x\n\n--x--",
+		mime.DefectNUL:                  "A: \x00\n\n",
+		mime.DefectBareCR:               "A: \rb\n\n",
+		mime.DefectRaw8Bit:              "A: \xff\n\n",
+		mime.DefectDuplicateContentType: "Content-Type: text/plain\nContent-Type: text/html\n\n",
+	}
+	limits := mime.Limits{HeaderBytes: 150, Fields: 3, Depth: 2, Parts: 4}
+	for kind := mime.DefectNone + 1; !strings.HasPrefix(kind.String(), "defect "); kind++ {
+		raw, ok := kinds[kind]
+		require.True(t, ok, "no message for %q", kind)
+		m := mime.ParseBytesLimits([]byte(raw), limits)
+		require.Len(t, m.Defects(), 1, "%q: %v", kind, m.Defects())
+		require.Equal(t, kind, m.Defects()[0].Kind, "%q", raw)
+	}
+	require.Empty(t, mime.ParseBytes(structured[:bytes.Index(structured, []byte("Content-Type: multipart/mixed; boundary=never"))]).Defects()[1:], "but for the end that was cut")
+	many := mime.ParseBytesLimits(bytes.Repeat([]byte("Content-Type: message/rfc822\nContent-Type: x\n\n"), 50), mime.Limits{Defects: 10})
+	require.Len(t, many.Defects(), 10)
 }
 
 func TestParseReaderFails(t *testing.T) {

@@ -20,6 +20,7 @@ const (
 	defaultSpoolMemory = 256 << 10
 	defaultSpoolSize   = 64 << 20
 	copyChunk          = 64 << 10
+	maxIdleReads       = 100 // reads in a row that give neither bytes nor an error
 )
 
 // TooLargeError says that a message is longer than [SpoolLimits] allow.
@@ -54,7 +55,7 @@ func Spool(r io.Reader, limits SpoolLimits) (*Spooled, error) {
 	p := NewParser(limits.Parse)
 	buf := copyBuffers.Get().(*[copyChunk]byte)
 	defer copyBuffers.Put(buf)
-	for {
+	for idle := 0; ; {
 		n, err := r.Read(buf[:])
 		if n > 0 {
 			if limits.Size >= 0 && s.size+int64(n) > limits.Size {
@@ -67,8 +68,13 @@ func Spool(r io.Reader, limits SpoolLimits) (*Spooled, error) {
 			}
 			p.Write(buf[:n]) // never fails
 		}
-		if errors.Is(err, io.EOF) && err == io.EOF {
+		if err == io.EOF {
 			break
+		}
+		if n > 0 {
+			idle = 0
+		} else if idle++; err == nil && idle == maxIdleReads {
+			err = io.ErrNoProgress
 		}
 		if err != nil {
 			s.Close()

@@ -75,6 +75,9 @@ func TestSpoolFails(t *testing.T) {
 	_, err = mime.Spool(strings.NewReader("12345"), mime.SpoolLimits{Memory: 1, Dir: "/nonexistent"})
 	require.ErrorIs(t, err, os.ErrNotExist)
 
+	_, err = mime.Spool(idle{}, mime.SpoolLimits{})
+	require.ErrorIs(t, err, io.ErrNoProgress)
+
 	s, err := mime.Spool(strings.NewReader(""), mime.SpoolLimits{Size: -1})
 	require.NoError(t, err)
 	require.Zero(t, s.Size())
@@ -85,3 +88,7 @@ func TestSpoolFails(t *testing.T) {
 type neverEnds struct{}
 
 func (neverEnds) Read(b []byte) (int, error) { return len(b), nil }
+
+type idle struct{}
+
+func (idle) Read([]byte) (int, error) { return 0, nil }
