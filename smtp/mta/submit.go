@@ -91,13 +91,17 @@ func (l *letter) rewrite(add string, keep func(name string) bool) error {
 // rewriteFields makes the message anew with fields added before and some left out.
 func (l *letter) rewriteFields(add string, keep func(offset int64, name string) bool) error {
 	h := l.message.Header()
+	raw := h.Bytes() // with the empty line
 	head := bytes.NewBufferString(add)
+	done := int64(0)
 	for f := range h.Fields() {
-		if keep(f.Offset, f.Name()) {
-			head.Write(f.Raw())
+		if !keep(f.Offset, f.Name()) {
+			head.Write(raw[done:f.Offset])
+			done = f.Offset + int64(len(f.Raw()))
 		}
 	}
-	rest := io.NewSectionReader(l.spool, int64(len(h.Bytes())), l.spool.Size()-int64(len(h.Bytes())))
+	head.Write(raw[done:])
+	rest := io.NewSectionReader(l.spool, int64(len(raw)), l.spool.Size()-int64(len(raw)))
 	spool, err := l.m.spool(io.MultiReader(head, rest))
 	if err != nil {
 		return err
