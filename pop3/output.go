@@ -90,7 +90,7 @@ func (d *stuffer) write(p []byte) {
 		i := bytes.IndexByte(p[pos:], '\n')
 		if i < 0 {
 			rest := p[pos:]
-			d.content = d.content || len(rest) > 1 || rest[0] != '\r'
+			d.content = d.content || d.inLine || len(rest) > 1 || rest[0] != '\r'
 			d.cr = rest[len(rest)-1] == '\r'
 			d.inLine = true
 			break
@@ -102,7 +102,7 @@ func (d *stuffer) write(p []byte) {
 			d.out.str("\r\n")
 			start = end + 1
 		}
-		empty := !d.content && (i == 0 || i == 1 && cr)
+		empty := !d.content && (i == 0 || i == 1 && cr && !d.inLine)
 		if d.body {
 			d.lines--
 		} else if empty {
