@@ -15,7 +15,7 @@
 // NewUnstartedServer lets a test set Users for AUTH, another mode (submission, LMTP), limits, extensions, implicit TLS with StartTLS, or
 // a Listener in memory, with which the server runs inside a testing/synctest bubble.
 //
-// [Server.Script] and [Server.Refuse] make it answer as the test needs: at the connection, at MAIL, at RCPT or at the end of the message, for one address
+// [Server.Script] and [Server.Refuse] make it answer as the test needs: at the connection, at MAIL, at RCPT, at the end of the message or at any command, for one address
 // or all, for the first few times or from some time on, with a delay or without.
 //
 //	srv.Refuse("full@example.org", 452, "4.2.2 mailbox full")
@@ -24,6 +24,5 @@
 // [Server.Faults] breaks the connection itself at an octet: it drops, stalls, slows or garbles. [Chaos] chooses by a seed, so that
 // a failure can be had again.
 //
-// Received messages are held in memory, up to the size that the server's limits allow each. The commands DATA, EHLO, STARTTLS and AUTH cannot be scripted; set the fields of
-// [Server.Config] for what the server offers.
+// Received messages are held in memory, up to the size that the server's limits allow each. What the server offers is set by the fields of [Server.Config].
 package smtptest

@@ -3,6 +3,7 @@ package smtptest
 import (
 	"context"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,10 @@ const (
 	OnMail                // MAIL; the address is the sender
 	OnRcpt                // RCPT; the address is the recipient
 	OnMessage             // the end of the message; once for each recipient. In SMTP a refusal is for all of them
+
+	// OnCommand is any command line, before the server sees it, and the address is the verb: "DATA", "EHLO", "STARTTLS". A reply is sent in the server's
+	// place. Behind STARTTLS nothing can be seen: there these rules need a server without TLSConfig, or one with implicit TLS.
+	OnCommand
 )
 
 // A Rule is a line of a script: what the server does at some point for some address.
@@ -35,7 +40,7 @@ type ruleState struct {
 	seen int
 }
 
-// Script adds rules. Of those that match, all delays hold, and the first reply.
+// Script adds rules. Of those that match, all delays hold, and the first reply. Rules for commands hold for connections that come after.
 func (s *Server) Script(rules ...Rule) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -99,6 +104,13 @@ func (s *Server) play(ctx context.Context, on Step, address ...string) error {
 		return reply
 	}
 	return nil
+}
+
+// watchesCommands tells whether there are rules for command lines.
+func (s *Server) watchesCommands() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(s.rules, func(r *ruleState) bool { return r.On == OnCommand })
 }
 
 func (r *ruleState) matches(address []string) bool {

@@ -143,12 +143,17 @@ func TestServerScript(t *testing.T) {
 			[]string{"connect: 554 5.0.0 go away", ""}, 1},
 		{"421", []smtptest.Rule{{On: smtptest.OnRcpt, Reply: smtptest.Reply(421, "4.3.2 going down")}},
 			[]string{"RCPT TO:<bob@example.org>: 421 4.3.2 going down"}, 0},
+		{"DATA", []smtptest.Rule{{On: smtptest.OnCommand, Address: "data", Times: 1, Reply: smtptest.Reply(452, "4.3.1 no room")}},
+			[]string{"DATA: 452 4.3.1 no room", "", ""}, 2},
+		{"no EHLO", []smtptest.Rule{{On: smtptest.OnCommand, Address: "EHLO", Reply: smtptest.Reply(502, "5.5.1 what")}}, []string{"", ""}, 2},
+		{"421 at EHLO", []smtptest.Rule{{On: smtptest.OnCommand, Address: "EHLO", Reply: smtptest.Reply(421, "4.3.2 one\ntwo")}},
+			[]string{"EHLO client.test: 421 4.3.2 one / two"}, 0},
 		{"somebody else", []smtptest.Rule{{On: smtptest.OnRcpt, Address: "carol@*", Reply: smtptest.Reply(550, "no")}}, []string{""}, 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			srv := smtptest.NewUnstartedServer(t)
-			srv.Config.TLSConfig = nil
+			srv.Config.TLSConfig, srv.Config.Withhold = nil, smtp.ExtChunking
 			srv.Start()
 			srv.Script(c.rules...)
 			for _, want := range c.want {
@@ -160,6 +165,41 @@ func TestServerScript(t *testing.T) {
 				}
 			}
 			require.Len(t, srv.Messages(), c.kept)
+		})
+	}
+}
+
+// A rule for commands leaves everything else as it is, whatever is sent and however it is cut.
+func TestServerCommandsPassThrough(t *testing.T) {
+	t.Parallel()
+	body := "Subject: x\r\n\r\nDATA\r\n.\r\nNOOP\r\n" + strings.Repeat("x", 10000) + "\r\nNOOP\r\n"
+	for name, set := range map[string]func(*smtptest.Server){
+		"BDAT":     func(s *smtptest.Server) {},
+		"DATA":     func(s *smtptest.Server) { s.Config.Withhold = smtp.ExtChunking },
+		"STARTTLS": func(s *smtptest.Server) { s.Config.TLSConfig = smtptest.NewUnstartedServer(t).Config.TLSConfig },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				srv := bubble(t, set)
+				srv.Script(smtptest.Rule{On: smtptest.OnCommand, Address: "NOOP", Reply: smtptest.Reply(450, "4.5.0 no noop")})
+				d := srv.Dialer()
+				d.TLS = nil
+				c, err := d.Dial(t.Context(), srv.Addr)
+				require.NoError(t, err)
+				defer c.Close()
+				for range 2 {
+					e, err := smtp.NewEnvelope("alice@example.org", "bob@example.org")
+					require.NoError(t, err)
+					_, err = c.Send(t.Context(), e, smtp.StringContent(body))
+					require.NoError(t, err)
+					if name != "STARTTLS" {
+						require.ErrorContains(t, c.Noop(t.Context()), "450 4.5.0 no noop")
+					}
+				}
+				require.Len(t, srv.Messages(), 2)
+				require.Equal(t, body, string(srv.Messages()[1].Data))
+			})
 		})
 	}
 }
