@@ -164,7 +164,7 @@ func checkView(e *env, v *imap.View) {
 			unseen++
 		}
 	}
-	if n != v.Len() || unseen != v.Unseen() || v.UIDValidity() == 0 {
+	if n != v.Len() || unseen != v.Unseen() || v.UIDValidity() == 0 || v.ModSeq() == 0 { // RFC 7162 s7: mod-sequence-value is 1 or more
 		e.Fatalf("%d messages of %d, %d unseen of %d, UIDVALIDITY %d", n, v.Len(), unseen, v.Unseen(), v.UIDValidity())
 	}
 }

@@ -80,7 +80,8 @@ func (a *account) newBox(name, use string) *mailbox {
 	s.lastID++
 	s.validity = max(s.validity+1, uint32(time.Now().Unix()))
 	b := &mailbox{account: a, id: imap.MailboxID("m" + strconv.FormatUint(s.lastID, 10)), number: s.lastID, name: name, use: use, stored: map[imap.UID]*stored{}}
-	b.Publish(imap.NewView(s.validity))
+	empty, _ := imap.NewView(s.validity).Apply(imap.Delta{ModSeq: 1}) // nothing that could be refused
+	b.Publish(empty)
 	a.boxes[name] = b
 	return b
 }
