@@ -170,6 +170,7 @@ func (x *session) handle(e event) error {
 		x.peer = &p
 		m.answer(nil)
 	case eventMail:
+		defer x.flushIfSlow(time.Now())
 		t, err := x.handler.Begin(x.ctx, x.peer, m.from, m.mail)
 		if err == nil && t == nil {
 			err = errors.New("smtp: Session.Begin returned no transaction")
@@ -179,6 +180,7 @@ func (x *session) handle(e event) error {
 		}
 		m.answer(x.wireError(err))
 	case eventRcpt:
+		defer x.flushIfSlow(time.Now())
 		m.answer(x.wireError(x.transaction.Rcpt(x.ctx, m.to, m.rcpt)))
 	case eventData, eventChunk:
 		return x.message(e)
@@ -201,6 +203,14 @@ func (x *session) handle(e event) error {
 		return x.flush()
 	}
 	return nil
+}
+
+// flushIfSlow sends the replies so far after a slow decision: the client may have a long row of recipients to be decided on, and it waits for the
+// first reply no longer than for the last.
+func (x *session) flushIfSlow(start time.Time) {
+	if time.Since(start) > slowDecision {
+		x.flush() // an error shows again when more input is needed
+	}
 }
 
 func (x *session) verify(f func(context.Context, *Peer, string) ([]Mailbox, error)) {
@@ -284,5 +294,7 @@ func addrPort(a net.Addr) netip.AddrPort {
 
 // refuseWithin is the time to tell a client that there is no room for it.
 const refuseWithin = 5 * time.Second
+
+const slowDecision = time.Second
 
 func isDeadline(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

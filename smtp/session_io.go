@@ -165,6 +165,9 @@ func (x *session) flush() error {
 // bye lets the last reply arrive where the server ends the session: closing a connection whose input was not read would make the kernel
 // throw the reply away.
 func (x *session) bye() {
+	if t, ok := x.conn.(*tls.Conn); ok && t.ConnectionState().HandshakeComplete {
+		t.CloseWrite() // close_notify, so that the end cannot be taken for a cut (RFC 8446 s6.1)
+	}
 	c, ok := x.raw.(interface{ CloseWrite() error })
 	if !ok || !x.m.cut {
 		return
