@@ -33,10 +33,12 @@
 // # Limits
 //
 // A command line has 512 octets at most (RFC 2449 s4 asks for 255), lines of a
-// SASL exchange 12,288. Before login a connection has one minute in all;
+// SASL exchange 12,288. At most 10,000 connections are served at a time, 500 of
+// them from one address. Before login a connection has one minute in all;
 // afterwards it may be silent for ten. See [Limits] for these and others.
 // Lines may end with LF alone. What looks like HTTP or a TLS handshake on
-// the plain port ends the connection.
+// the plain port ends the connection, and a TLS client that names another
+// protocol (ALPN) is turned away.
 //
 // # Standards
 //

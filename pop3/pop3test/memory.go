@@ -101,8 +101,8 @@ func (s *session) Messages(context.Context) ([]pop3.Message, error) {
 func (s *session) Open(_ context.Context, uid string) (io.ReadCloser, error) {
 	s.m.mu.Lock()
 	defer s.m.mu.Unlock()
-	// UIDs are not sorted as text, but their order is that of delivery, and
-	// the position is near the number.
+	// mN was the Nth to arrive: it is in the Nth place or, after deletions,
+	// before it.
 	n, _ := strconv.Atoi(uid[min(1, len(uid)):])
 	for i := min(n, len(s.d.messages)) - 1; i >= 0; i-- {
 		if s.d.messages[i].UID == uid {
