@@ -132,7 +132,7 @@ func (r *composedReader) WriteTo(w io.Writer) (total int64, err error) {
 	if r.closed {
 		return 0, io.ErrClosedPipe
 	}
-	var buf []byte
+	var buf *base64Output
 	for len(r.segments) > 0 && r.err == nil {
 		var n int
 		if s := &r.segments[0]; s.file == nil {
@@ -143,9 +143,10 @@ func (r *composedReader) WriteTo(w io.Writer) (total int64, err error) {
 			}
 		} else {
 			if buf == nil {
-				buf = make([]byte, base64Block*base64LineOut)
+				buf = base64Outputs.Get().(*base64Output)
+				defer base64Outputs.Put(buf)
 			}
-			n, err = r.Read(buf)
+			n, err = r.Read(buf[:])
 			if n > 0 {
 				n, err = w.Write(buf[:n])
 			} else if err == io.EOF {

@@ -67,11 +67,41 @@ func (b *builder) addresses(name string, list ...Address) {
 		return
 	}
 	b.begin(name)
+	b.mailboxes(name, list)
+	b.end()
+}
+
+func (b *builder) mailboxes(field string, list []Address) {
 	for i, a := range list {
 		if i > 0 {
 			b.glue(",")
 		}
-		b.address(name, a)
+		b.address(field, a)
+	}
+}
+
+// to writes the To field with its groups; one without any recipient says so (RFC 5322 appendix A.1.3).
+func (b *builder) to(l *Letter) {
+	groups := l.ToGroups
+	if len(l.To)+len(l.Cc)+len(groups) == 0 {
+		groups = []AddressGroup{{Name: "undisclosed-recipients"}}
+	}
+	if len(l.To)+len(groups) == 0 {
+		return
+	}
+	b.begin("To")
+	b.mailboxes("To", l.To)
+	for i, g := range groups {
+		if i > 0 || len(l.To) > 0 {
+			b.glue(",")
+		}
+		if b.check("ToGroups", g.Name); strings.TrimSpace(g.Name) == "" {
+			b.fail("ToGroups", "has a group without a name")
+		}
+		b.phrase(g.Name)
+		b.glue(":")
+		b.mailboxes("ToGroups", g.Members)
+		b.glue(";")
 	}
 	b.end()
 }

@@ -3,6 +3,7 @@ package mime
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 )
 
@@ -25,11 +26,11 @@ func (l Letter) ComposeFor(caps Capabilities) (*Composed, error) {
 	if l.Sender.Addr != "" {
 		c.from = b.envelope(l.Sender)
 	}
-	for _, list := range [][]Address{l.To, l.Cc, l.Bcc} {
-		for _, a := range list {
-			if rcpt := b.envelope(a); !slices.Contains(c.recipients, rcpt) {
-				c.recipients = append(c.recipients, rcpt)
-			}
+	seen := map[string]bool{}
+	for a := range l.everyone() {
+		if rcpt := b.envelope(a); !seen[rcpt] {
+			seen[rcpt] = true
+			c.recipients = append(c.recipients, rcpt)
 		}
 	}
 	c.finish(b.buf, body)
@@ -47,16 +48,35 @@ func (b *builder) envelope(a Address) string {
 	return spec
 }
 
-// needsUTF8 reports whether an address has a local part that only SMTPUTF8 carries.
-func (l *Letter) needsUTF8() bool {
-	for _, list := range [][]Address{{l.From, l.Sender}, l.ReplyTo, l.To, l.Cc, l.Bcc} {
-		for _, a := range list {
-			if local, _ := a.Split(); !isASCII(local) {
-				return true
+// everyone yields the recipients: To, the groups, Cc, Bcc.
+func (l *Letter) everyone() iter.Seq[Address] {
+	return func(yield func(Address) bool) {
+		lists := [][]Address{l.To}
+		for _, g := range l.ToGroups {
+			lists = append(lists, g.Members)
+		}
+		for _, list := range append(lists, l.Cc, l.Bcc) {
+			for _, a := range list {
+				if !yield(a) {
+					return
+				}
 			}
 		}
 	}
-	return false
+}
+
+// needsUTF8 reports whether an address has a local part that only SMTPUTF8 carries.
+func (l *Letter) needsUTF8() bool {
+	beyond := func(a Address) bool {
+		local, _ := a.Split()
+		return !isASCII(local)
+	}
+	for a := range l.everyone() {
+		if beyond(a) {
+			return true
+		}
+	}
+	return beyond(l.From) || beyond(l.Sender) || slices.ContainsFunc(l.ReplyTo, beyond)
 }
 
 func (b *builder) letterHeader(l *Letter) {
@@ -66,16 +86,11 @@ func (b *builder) letterHeader(l *Letter) {
 		b.addresses("Sender", l.Sender)
 	}
 	b.addresses("Reply-To", l.ReplyTo...)
-	b.addresses("To", l.To...)
+	b.to(l)
 	b.addresses("Cc", l.Cc...)
 	for _, a := range l.Bcc {
 		b.check("Bcc", a.Addr)
 		b.envelope(a)
-	}
-	if len(l.To)+len(l.Cc) == 0 {
-		b.begin("To")
-		b.token(" ", "undisclosed-recipients:;") // RFC 5322 appendix A.1.3
-		b.end()
 	}
 	b.unstructured("Subject", l.Subject)
 	b.messageID(l.MessageID, l.From)

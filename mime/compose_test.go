@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -188,6 +189,60 @@ func trimmedIDs(ids []string) (out []string) {
 		out = append(out, strings.Trim(id, "<>"))
 	}
 	return out
+}
+
+func TestComposeGroups(t *testing.T) {
+	t.Parallel()
+	l := basic()
+	l.ToGroups = []AddressGroup{{Name: "Fr\u00fchst\u00fccksrunde", Members: []Address{Addr("C", "c@example.org"), Addr("", "d@example.org")}}, {Name: "nobody"}}
+	c, m := compose(t, l, Capabilities{})
+	require.Equal(t, []string{"bob@example.net", "c@example.org", "d@example.org"}, c.Recipients())
+	list := m.Header().Addresses("To")
+	require.Len(t, list, 3)
+	require.Equal(t, "Fr\u00fchst\u00fccksrunde", list[1].Name)
+	require.Equal(t, l.ToGroups[0].Members, list[1].Members)
+	require.True(t, list[2].IsGroup)
+
+	l = basic()
+	l.To, l.Bcc = nil, []Address{Addr("", "x@example.org")}
+	c, m = compose(t, l, Capabilities{})
+	require.Equal(t, "undisclosed-recipients:;", m.Header().Get("To"))
+	require.Equal(t, []string{"x@example.org"}, c.Recipients())
+
+	l.ToGroups = []AddressGroup{{}}
+	_, err := l.Compose()
+	require.Error(t, err)
+}
+
+// A file of any length takes the same memory, and the length of the message is known before it is read. The test runs alone, to count.
+func TestComposeHugeFile(t *testing.T) {
+	const size = 1 << 28
+	l := basic()
+	l.Attachments = []File{{Name: "huge.bin", ContentType: "application/octet-stream", Content: zeros(size)}}
+	c, err := l.Compose()
+	require.NoError(t, err)
+	require.Greater(t, c.Size(), int64(size/3*4))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	n, err := c.WriteTo(io.Discard)
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	require.Equal(t, c.Size(), n)
+	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(1<<20))
+}
+
+type zeros int64
+
+func (z zeros) Open() (io.ReadCloser, error) {
+	return io.NopCloser(io.LimitReader(zeroReader{}, int64(z))), nil
+}
+func (z zeros) Size() int64 { return int64(z) }
+
+type zeroReader struct{}
+
+func (zeroReader) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }
 
 func TestComposeSMTPUTF8(t *testing.T) {

@@ -3,6 +3,7 @@ package mime
 import (
 	"encoding/base64"
 	"io"
+	"sync"
 )
 
 // Encoded lines are 76 characters, which carry 57 octets (RFC 2045 s6.8).
@@ -57,13 +58,32 @@ const base64Block = 512 // lines encoded at a time
 type base64Reader struct {
 	r       io.Reader
 	err     error
-	raw     []byte // base64Block lines of input
+	raw     *base64Input
 	encoded []byte // what a short Read left over
 	buf     []byte // backs encoded
 }
 
+// base64Input and base64Output hold the lines that are encoded at a time.
+type (
+	base64Input  [base64Block * base64LineIn]byte
+	base64Output [base64Block * base64LineOut]byte
+)
+
+var (
+	base64Inputs  = sync.Pool{New: func() any { return new(base64Input) }}
+	base64Outputs = sync.Pool{New: func() any { return new(base64Output) }}
+)
+
 func newBase64Reader(r io.Reader) *base64Reader {
-	return &base64Reader{r: r, raw: make([]byte, base64Block*base64LineIn)}
+	return &base64Reader{r: r, raw: base64Inputs.Get().(*base64Input)}
+}
+
+// release gives the buffer back. Nothing can be read after it.
+func (b *base64Reader) release() {
+	if b.raw != nil {
+		base64Inputs.Put(b.raw)
+		b.raw, b.encoded, b.err = nil, nil, io.ErrClosedPipe
+	}
 }
 
 // fill reads up to lines lines of input and encodes them into dst, which has room for them.

@@ -123,7 +123,7 @@ func (f *fileBody) open() (io.ReadCloser, error) {
 	exact := &exactReader{body: f, r: rc}
 	switch {
 	case f.base64:
-		return readCloser{newBase64Reader(exact), rc}, nil
+		return &base64File{newBase64Reader(exact), rc}, nil
 	case f.raw:
 		return readCloser{exact, rc}, nil
 	}
@@ -133,6 +133,16 @@ func (f *fileBody) open() (io.ReadCloser, error) {
 type readCloser struct {
 	io.Reader
 	io.Closer
+}
+
+type base64File struct {
+	*base64Reader
+	file io.Closer
+}
+
+func (f *base64File) Close() error {
+	f.release()
+	return f.file.Close()
 }
 
 // exactReader fails unless the content has the size that the composed message counts on.

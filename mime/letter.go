@@ -17,6 +17,8 @@ type Letter struct {
 	Cc      []Address
 	Bcc     []Address // recipients that are never written into the message
 
+	ToGroups []AddressGroup // named groups (RFC 5322 s3.4), written after To; their members are recipients
+
 	Subject    string
 	Date       time.Time // default: now
 	MessageID  string    // with or without angle brackets; default: random, in the domain of From
