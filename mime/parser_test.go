@@ -104,14 +104,31 @@ func TestCorpus(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			lf := bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n"))
-			for _, b := range [][]byte{raw, lf, bytes.ReplaceAll(lf, []byte("\n"), []byte("\r\n"))} {
+			shape := ""
+			for i, b := range [][]byte{raw, lf, bytes.ReplaceAll(lf, []byte("\n"), []byte("\r\n"))} {
 				m := mime.ParseBytes(b)
+				if i == 1 {
+					shape = shapeOf(t, m)
+				} else if i == 2 {
+					require.Equal(t, shape, shapeOf(t, m), "line ends make no difference")
+				}
 				checkTree(t, m, b)
 				readAll(t, m)
 				checkPieces(t, b, mime.Limits{})
 			}
 		})
 	}
+}
+
+// shapeOf prints the parts of a message and their texts.
+func shapeOf(t testing.TB, m *mime.Message) string {
+	var b strings.Builder
+	for p := range m.Parts() {
+		fmt.Fprintln(&b, p.Depth(), p.MediaType(), p.Lines(), p.Header().Len(), p.Filename(), p.ContentID())
+	}
+	text, err := m.Text()
+	require.NoError(t, err)
+	return b.String() + text
 }
 
 // readAll calls every view of a message.

@@ -33,11 +33,11 @@ func DecodeStructure(b []byte) (*Structure, error) {
 	if b[0] != structureVersion {
 		return nil, fmt.Errorf("mime: stored structure has format %d, not %d: compute it again from the message", b[0], structureVersion)
 	}
-	r := structureReader{b: b[1:]}
+	r := structureReader{s: string(b[1:])} // once: all strings share it
 	s := &Structure{Size: r.int()}
 	s.Envelope = r.envelope()
 	r.part(&s.Root, 0)
-	if r.bad || len(r.b) > 0 {
+	if r.bad || len(r.s) > 0 {
 		return nil, errStructure
 	}
 	return s, nil
@@ -140,28 +140,32 @@ func (w *structureWriter) part(p *BodyPart) {
 
 // structureReader reads a stored structure. After the first mistake everything is empty.
 type structureReader struct {
-	b   []byte
+	s   string
 	bad bool
 }
 
 func (r *structureReader) fail() {
 	r.bad = true
-	r.b = nil
+	r.s = ""
 }
 
 func (r *structureReader) int() int64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 || v > 1<<62 {
-		r.fail()
-		return 0
+	var v uint64
+	for i := 0; i < len(r.s) && i < 9; i++ {
+		c := r.s[i]
+		v |= uint64(c&0x7f) << (7 * i)
+		if c < 0x80 && v <= 1<<62 {
+			r.s = r.s[i+1:]
+			return int64(v)
+		}
 	}
-	r.b = r.b[n:]
-	return int64(v)
+	r.fail()
+	return 0
 }
 
 // count reads a number of things of which each takes at least one byte, so that damage never makes it allocate much.
 func (r *structureReader) count(n int64) int {
-	if n > int64(len(r.b)) {
+	if n > int64(len(r.s)) {
 		r.fail()
 		return 0
 	}
@@ -170,11 +174,8 @@ func (r *structureReader) count(n int64) int {
 
 func (r *structureReader) string() string {
 	n := r.count(r.int())
-	s := string(r.b[:n])
-	r.b = r.b[n:]
-	if t, ok := known[s]; ok {
-		return t
-	}
+	s := r.s[:n]
+	r.s = r.s[n:]
 	return s
 }
 
