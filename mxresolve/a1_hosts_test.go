@@ -243,6 +243,19 @@ func TestA1_23_Limits(t *testing.T) {
 		require.True(t, p.Hosts[0].Addrs[6].Is6() && p.Hosts[0].Addrs[7].Is4(), "the limit hides no family")
 		require.Equal(t, 16, s.Count("", "A"), "no questions about the others")
 	})
+	t.Run("nonsense is the default", func(t *testing.T) {
+		_, r := newLab(t, zone)
+		r.Limits = mxresolve.Limits{MaxHosts: -1, MaxAddrs: -1, MaxCNAME: -1, InFlight: -1, Timeout: -1}
+		p, err := ask(r, "example.org")
+		require.Nil(t, err)
+		require.Len(t, p.Hosts, 16)
+	})
+	t.Run("the same address twice", func(t *testing.T) {
+		_, r := newLab(t, "example.org. MX 1 a.example.\na.example. A 192.0.2.1\na.example. AAAA ::ffff:192.0.2.1")
+		p, err := ask(r, "example.org")
+		require.Nil(t, err)
+		require.Equal(t, addrs("192.0.2.1"), p.Hosts[0].Addrs)
+	})
 	t.Run("set", func(t *testing.T) {
 		_, r := newLab(t, zone)
 		r.Limits.MaxHosts, r.Limits.MaxAddrs = 2, 3

@@ -1,6 +1,7 @@
 package mxresolve_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"crypto/sha512"
 	"crypto/tls"
@@ -10,6 +11,8 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/gomailroom/mailroom/internal/certs"
 	"github.com/gomailroom/mailroom/internal/memnet"
@@ -168,6 +171,21 @@ func TestA2_07_TLSAFails(t *testing.T) {
 			require.Contains(t, err.Error(), "TLSA")
 		})
 	}
+}
+
+func TestA2_07_CanceledIsNotKept(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, r := daneLab(t, tlsaAt("a.example.org", "3 1 1 "+digest))
+		s.SetFault("_25._tcp.a.example.org", "TLSA", dnstest.Fault{Drop: true, Times: 1})
+		ctx, cancel := context.WithTimeout(bg, time.Millisecond)
+		defer cancel()
+		r.Resolve(ctx, "example.org")
+		p, err := ask(r, "example.org")
+		require.Nil(t, err)
+		require.Equal(t, []string{"a.example.org", "b.example.org"}, names(p))
+		require.True(t, required(p.Hosts[0]))
+	})
 }
 
 func TestA2_08_Unusable(t *testing.T) {

@@ -25,7 +25,7 @@ type candidate struct {
 
 	secureAddrs []netip.Addr   // of the families whose answer is secure
 	tls         TLSRequirement // after DANE
-	until       time.Time      // when what was asked for DANE ends; zero: nothing was
+	ends        []time.Time    // of the answers that were asked for that
 }
 
 // candidates are the MX records of one domain while it is decided about them.
@@ -227,11 +227,11 @@ func (c *candidates) finish(domain string, p *Plan) *Error {
 	for i := range c.list {
 		m := &c.list[i]
 		if m.skip == 0 {
-			good := c.e.self.allowed(m.addrs)
+			good := c.e.self.allowed(m.addrs, c.e.limits.MaxAddrs)
 			if len(good) == 0 {
 				m.skip, m.refused = SkipForbidden, m.addrs
 			}
-			m.addrs = good[:min(len(good), c.e.limits.MaxAddrs)]
+			m.addrs = good
 		}
 		if m.skip != 0 {
 			p.Skipped = append(p.Skipped, SkippedHost{m.name, m.pref, m.skip, m.refused, m.err})

@@ -16,8 +16,8 @@ func (c *candidates) dane(ctx context.Context, domain, canonical string) {
 	}
 	wg.Wait()
 	for i := range c.list {
-		if m := &c.list[i]; !m.until.IsZero() {
-			c.d.expires = earliest(c.d.expires, m.until)
+		for _, end := range c.list[i].ends {
+			c.d.expires = earliest(c.d.expires, end)
 		}
 	}
 }
@@ -34,7 +34,7 @@ func (e *engine) findTLSA(ctx context.Context, m *candidate, domain, canonical s
 	case m.canon != m.name:
 		// Not secure, perhaps only because the alias leads into an unsigned zone.
 		alias := e.ask(ctx, question{m.name, typeCNAME})
-		m.expire(alias)
+		m.ends = append(m.ends, alias.expires)
 		switch {
 		case alias.outcome == failed:
 			m.fail(alias)
@@ -47,35 +47,29 @@ func (e *engine) findTLSA(ctx context.Context, m *candidate, domain, canonical s
 	// to them would stand still (RFC 7672 s2.2.2).
 	for _, base := range bases {
 		a := e.ask(ctx, question{"_25._tcp." + base, typeTLSA})
-		m.expire(a)
+		m.ends = append(m.ends, a.expires)
 		switch {
 		case a.outcome == failed:
 			m.fail(a) // never opportunistic: that is what an attacker would want (RFC 7672 s2.1.1)
 			return
 		case a.outcome == found && a.secure:
-			m.tls = TLSRequirement{host: base, dane: true}
+			d := &dane{}
 			for _, name := range []string{base, domain, canonical} {
-				if !slices.Contains(m.tls.names, name) {
-					m.tls.names = append(m.tls.names, name)
+				if !slices.Contains(d.names, name) {
+					d.names = append(d.names, name)
 				}
 			}
 			for i := range a.records {
 				if r, ok := parseTLSA(a.records[i].text); ok {
-					m.tls.tlsa = append(m.tls.tlsa, r)
+					d.tlsa = append(d.tlsa, r)
 				}
 			}
+			m.tls = TLSRequirement{host: base, dane: d}
 			if len(m.secureAddrs) > 0 {
 				m.addrs = m.secureAddrs // the other family may be forged
 			}
 			return
 		}
-	}
-}
-
-// expire notes how long the decision about a candidate holds.
-func (m *candidate) expire(a *answer) {
-	if m.until.IsZero() || a.expires.Before(m.until) {
-		m.until = a.expires
 	}
 }
 

@@ -64,21 +64,9 @@ func (e *engine) resolve(ctx context.Context, domain string, now time.Time) (p *
 
 // issue makes a plan for one message: equal preferences are shuffled each time (RFC 5321 s5.1).
 func (d *decision) issue(domain string) *Plan {
-	n := len(d.plan.Hosts)
-	var p *Plan
-	if n <= 4 { // plan and hosts in one piece of memory
-		s := new(struct {
-			plan  Plan
-			hosts [4]Host
-		})
-		p = &s.plan
-		*p = *d.plan
-		p.Hosts = s.hosts[:n:n]
-	} else {
-		p = new(Plan)
-		*p = *d.plan
-		p.Hosts = make([]Host, n)
-	}
+	p := new(Plan)
+	*p = *d.plan
+	p.Hosts = make([]Host, len(d.plan.Hosts))
 	copy(p.Hosts, d.plan.Hosts)
 	p.Domain = domain
 	if d.groups {

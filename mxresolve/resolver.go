@@ -15,7 +15,7 @@ import (
 // use by any number of goroutines.
 type Resolver struct {
 	// Upstreams are the recursive name servers to ask, in order of preference. Empty: the name servers of
-	// /etc/resolv.conf, and where there are none 127.0.0.1:53.
+	// /etc/resolv.conf, which is read once, and where there are none 127.0.0.1:53.
 	Upstreams []Upstream
 
 	// Dial opens connections to upstreams; network is "udp" or "tcp". Nil: a net.Dialer. TLS is laid on top.
@@ -81,7 +81,7 @@ type Limits struct {
 
 func (l Limits) withDefaults() Limits {
 	def := func(v *int, d int) {
-		if *v == 0 {
+		if *v <= 0 {
 			*v = d
 		}
 	}
@@ -89,8 +89,10 @@ func (l Limits) withDefaults() Limits {
 	def(&l.MaxAddrs, 8)
 	def(&l.MaxCNAME, 16)
 	def(&l.InFlight, 100)
-	def(&l.CacheBytes, 32<<20)
-	if l.Timeout == 0 {
+	if l.CacheBytes == 0 {
+		l.CacheBytes = 32 << 20
+	}
+	if l.Timeout <= 0 {
 		l.Timeout = 10 * time.Second
 	}
 	return l

@@ -1,6 +1,9 @@
 package mxresolve
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // self is what a Resolver knows of its own host, and of addresses it must not hand out.
 type self struct {
@@ -55,11 +58,14 @@ func (s *self) forbids(a netip.Addr) bool {
 	return false
 }
 
-// allowed returns the addresses that may be connected to.
-func (s *self) allowed(addrs []netip.Addr) []netip.Addr {
-	out := addrs[:0:0]
+// allowed returns the first few different addresses that may be connected to.
+func (s *self) allowed(addrs []netip.Addr, max int) []netip.Addr {
+	out := make([]netip.Addr, 0, min(len(addrs), max))
 	for _, a := range addrs {
-		if !s.forbids(a) {
+		if len(out) == max {
+			break
+		}
+		if !s.forbids(a) && !slices.Contains(out, a) {
 			out = append(out, a)
 		}
 	}

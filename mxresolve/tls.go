@@ -15,8 +15,12 @@ import (
 // A TLSRequirement says how TLS must be used with a host. The zero value is opportunistic TLS: used when offered, with
 // any certificate (RFC 7435).
 type TLSRequirement struct {
-	host  string   // for SNI
-	dane  bool     // TLSA records exist: TLS is mandatory
+	host string // for SNI
+	dane *dane  // TLSA records exist: TLS is mandatory
+}
+
+// dane is what the TLSA records of a host demand.
+type dane struct {
 	tlsa  []tlsa   // the usable ones; none: any certificate will do (RFC 7672 s2.2)
 	names []string // that a certificate under a trust anchor may be for
 }
@@ -32,34 +36,34 @@ func (t TLSRequirement) Config(base *tls.Config) (cfg *tls.Config, required bool
 	if base != nil {
 		cfg = base.Clone()
 	}
-	if t.dane || cfg.ServerName == "" {
+	if t.dane != nil || cfg.ServerName == "" {
 		cfg.ServerName = t.host // RFC 7672 s8.1: the TLSA base domain
 	}
 	// Whoever would refuse a bad certificate here would go on in clear text, which is worse (RFC 7435 s3). What DANE
 	// demands is tested below.
 	cfg.InsecureSkipVerify = true
-	if len(t.tlsa) > 0 {
+	if t.dane != nil && len(t.dane.tlsa) > 0 {
 		also := cfg.VerifyConnection
 		cfg.VerifyConnection = func(cs tls.ConnectionState) error {
-			if err := t.verify(cs.PeerCertificates); err != nil || also == nil {
+			if err := t.dane.verify(cs.PeerCertificates); err != nil || also == nil {
 				return err
 			}
 			return also(cs)
 		}
 	}
-	return cfg, t.dane
+	return cfg, t.dane != nil
 }
 
 // String describes the requirement for people: "opportunistic", "DANE 3 1 1 0123456789ab...", "DANE, no usable record".
 func (t TLSRequirement) String() string {
 	switch {
-	case !t.dane:
+	case t.dane == nil:
 		return "opportunistic"
-	case len(t.tlsa) == 0:
+	case len(t.dane.tlsa) == 0:
 		return "DANE, no usable record: mandatory with any certificate"
 	}
 	var parts []string
-	for _, r := range t.tlsa {
+	for _, r := range t.dane.tlsa {
 		parts = append(parts, r.String())
 	}
 	return "DANE " + strings.Join(parts, ", ")
@@ -110,13 +114,13 @@ func (r tlsa) matches(c *x509.Certificate) bool {
 }
 
 // verify tests what a host presented against its TLSA records; one that matches is enough.
-func (t TLSRequirement) verify(chain []*x509.Certificate) error {
+func (d *dane) verify(chain []*x509.Certificate) error {
 	if len(chain) == 0 {
 		return ErrTLSA
 	}
 	anchors, intermediates := x509.NewCertPool(), x509.NewCertPool()
 	found := false
-	for _, r := range t.tlsa {
+	for _, r := range d.tlsa {
 		if r.usage == usageEE {
 			if r.matches(chain[0]) {
 				return nil // neither names nor dates count (RFC 7672 s3.1.1)
@@ -143,7 +147,7 @@ func (t TLSRequirement) verify(chain []*x509.Certificate) error {
 		intermediates.AddCert(c)
 	}
 	var err error
-	for _, name := range t.names { // RFC 7672 s3.2.2
+	for _, name := range d.names { // RFC 7672 s3.2.2
 		if _, err = chain[0].Verify(x509.VerifyOptions{DNSName: name, Roots: anchors, Intermediates: intermediates}); err == nil {
 			return nil
 		}
