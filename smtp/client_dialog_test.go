@@ -262,6 +262,14 @@ var dialogs = []dialog{
 		S: 250 ok
 		S: 354 go on` + bodyLines + `S: 250 ok`,
 		want: "bob ok 250; jörg RCPT TO:<jörg@b.test>: 553 5.6.7: the server does not take internationalized mail; nil"},
+	{name: "domains outside ASCII, not offered", to: []string{"bob@bücher.test"}, script: hello("PIPELINING") + `
+		C: MAIL FROM:<alice@xn--strae-oqa.test>
+		C: RCPT TO:<bob@xn--bcher-kva.test>
+		C: DATA
+		S: 250 ok
+		S: 250 ok
+		S: 354 go on` + bodyLines + `S: 250 ok`, want: "bob ok 250; nil",
+		envel: func(e *smtp.Envelope) { e.From.Domain = "straße.test" }},
 	{name: "addresses outside ASCII", to: []string{"jörg@b.test"}, script: hello("PIPELINING", "SMTPUTF8") + `
 		C: MAIL FROM:<alice@a.test> SMTPUTF8
 		C: RCPT TO:<jörg@b.test>

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -250,6 +251,44 @@ func TestClientContentFails(t *testing.T) {
 			require.NotContains(t, got, "\r\n.\r\n")
 			require.NotContains(t, got, "LAST")
 		})
+	}
+}
+
+// failingConn breaks at the nth write, with replies still to be read.
+type failingConn struct {
+	*hostile
+	writes int
+}
+
+func (c *failingConn) Read(p []byte) (int, error) { return stepped{c.hostile}.Read(p) }
+
+func (c *failingConn) Write(p []byte) (int, error) {
+	if c.writes--; c.writes < 0 {
+		return 0, syscall.EPIPE
+	}
+	return c.hostile.Write(p)
+}
+
+// When a write fails, the reply to an earlier command is not taken for the reason: it would refuse everybody for good.
+func TestClientWriteFails(t *testing.T) {
+	t.Parallel()
+	var to []string
+	for range 150 {
+		to = append(to, "bob@b.test")
+	}
+	for _, c := range []struct{ last, want string }{
+		{"", "421 4.4.2: broken pipe"},
+		{"421 4.7.0 too many\r\n", "421 4.7.0 too many"},
+	} {
+		replies := "220 x\r\n250-x\r\n250 PIPELINING\r\n" + strings.Repeat("250 ok\r\n", 51) + "550 5.1.1 who\r\n" + c.last
+		nc := &failingConn{&hostile{in: strings.NewReader(replies)}, 2}
+		conn, err := client().NewConn(background, nc, "mx.test")
+		require.NoError(t, err)
+		r, err := conn.Send(background, envelope(t, "alice@a.test", to...), letter)
+		require.ErrorContains(t, err, c.want)
+		require.Zero(t, r.Accepted())
+		e, _ := errors.AsType[*smtp.Error](r.Recipients[140].Err)
+		require.True(t, e.Temporary())
 	}
 }
 

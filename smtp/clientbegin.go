@@ -37,14 +37,14 @@ func (t *clientTransaction) begin(ctx context.Context, from ReversePath, params 
 	if err := c.fits(&params); err != nil {
 		return err
 	}
-	if !from.IsASCII() && !params.UTF8 {
-		return local(553, EnhancedCode{5, 6, 7}, "MAIL", ErrNoSMTPUTF8)
+	if !from.IsASCII() && c.has("SMTPUTF8") {
+		params.UTF8 = true
 	}
 	if !c.has("8BITMIME") {
 		params.Body = "" // 7BIT: it fits
 	}
 	t.binary = params.Body == BodyBinaryMIME
-	line, name, err := mailLine(from, &params)
+	line, name, err := c.mailLine(from, &params)
 	if err != nil {
 		return err
 	}
@@ -69,12 +69,9 @@ func (t *clientTransaction) Rcpt(ctx context.Context, to ForwardPath, params Rcp
 	}
 	defer c.watch(ctx)()
 	c.offeredRcpt(&params, nil)
-	line, name, err := rcptLine(to, &params)
+	line, name, err := c.rcptLine(to, &params)
 	if err != nil {
 		return err
-	}
-	if !to.IsASCII() && !c.has("SMTPUTF8") {
-		return local(553, EnhancedCode{5, 6, 7}, name, ErrNoSMTPUTF8)
 	}
 	r, err := c.commandNamed(ctx, c.timeouts.Command, line, "", name)
 	if err != nil {

@@ -224,12 +224,25 @@ func (c *Conn) write(ctx context.Context, timeout time.Duration, command string,
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() == nil && !isTimeout(err) {
-		if r, rerr := c.reply(ctx, c.timeouts.Quit, command); rerr == nil && !r.OK() {
+	lost := c.failure(ctx, command, err)
+	for range maxInFlight {
+		if ctx.Err() != nil || isTimeout(err) {
+			break
+		}
+		r, err := c.reply(ctx, c.timeouts.Quit, command)
+		if r.Code == 421 {
+			return err
+		}
+		if err != nil {
+			break
+		}
+		// What refuses while the message is under way refuses the message. Before that it is the reply to an earlier command.
+		if c.sent && !r.OK() {
 			return c.kill(r.asError(command))
 		}
 	}
-	return c.kill(c.failure(ctx, command, err))
+	c.dead = lost
+	return c.kill(lost)
 }
 
 // reply reads one reply. RFC 5321 s3.8: after 421 the connection is gone; that is an error here, whatever was asked.

@@ -3,6 +3,8 @@ package smtp
 import (
 	"errors"
 	"slices"
+
+	"golang.org/x/net/idna"
 )
 
 // local makes the error for what the client itself finds wrong: the code is what a server would have said.
@@ -78,14 +80,21 @@ func (c *Conn) fits(p *MailParams) error {
 	return nil
 }
 
+// writable gives a mailbox as this server can be told it. Without SMTPUTF8 a domain goes as A-labels (RFC 5890); a local part outside ASCII has no other form.
+func (c *Conn) writable(m Mailbox) (Mailbox, bool) {
+	if m.IsASCII() || c.has("SMTPUTF8") {
+		return m, true
+	}
+	domain, err := idna.Lookup.ToASCII(m.Domain)
+	m.Domain = domain
+	return m, err == nil && m.IsASCII()
+}
+
 // prepare opens the message and settles in what form it goes out.
 func (c *Conn) prepare(e *Envelope, content Content, res *Result) (*source, MailParams, error) {
 	p := e.Params
 	if size := content.Size(); size >= 0 {
 		p.Size = size
-	}
-	if !e.From.IsASCII() && !c.has("SMTPUTF8") {
-		return nil, p, local(553, EnhancedCode{5, 6, 7}, "MAIL", ErrNoSMTPUTF8)
 	}
 	var err error
 	if res.Dropped, err = c.offered(&p); err != nil {

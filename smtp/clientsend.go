@@ -90,7 +90,7 @@ func (t *transfer) commands(e *Envelope, params MailParams) error {
 	if c.dirty {
 		t.steps = append(t.steps, step{"RSET", "RSET", stepReset, c.timeouts.Command})
 	}
-	mail, name, err := mailLine(e.From, &params)
+	mail, name, err := c.mailLine(e.From, &params)
 	if err != nil {
 		return err
 	}
@@ -99,11 +99,9 @@ func (t *transfer) commands(e *Envelope, params MailParams) error {
 	limit, n := c.caps.Limit("RCPTMAX"), 0 // RFC 9422 s4.2
 	for i, to := range e.To {
 		t.res.Dropped = c.offeredRcpt(&to.Params, t.res.Dropped)
-		line, name, err := rcptLine(to.Path, &to.Params)
+		line, name, err := c.rcptLine(to.Path, &to.Params)
 		switch {
 		case err != nil:
-		case !to.Path.IsASCII() && !c.has("SMTPUTF8"):
-			err = local(553, EnhancedCode{5, 6, 7}, name, ErrNoSMTPUTF8)
 		case limit > 0 && n == limit:
 			err = local(452, EnhancedCode{4, 5, 3}, name, ErrTooManyRcpts)
 		default:
@@ -129,11 +127,16 @@ func (t *transfer) commands(e *Envelope, params MailParams) error {
 }
 
 // mailLine writes MAIL. name is the command without its parameters.
-func mailLine(from ReversePath, p *MailParams) (line, name string, err error) {
+func (c *Conn) mailLine(from ReversePath, p *MailParams) (line, name string, err error) {
 	name = "MAIL FROM:<" + from.String() + ">"
 	if err := from.Validate(); err != nil {
 		return "", name, local(553, EnhancedCode{5, 1, 7}, name, badAddress(err))
 	}
+	mailbox, ok := c.writable(from.Mailbox)
+	if !ok {
+		return "", name, local(553, EnhancedCode{5, 6, 7}, name, ErrNoSMTPUTF8)
+	}
+	name = "MAIL FROM:<" + mailbox.String() + ">"
 	b, err := appendMailParams([]byte(name), p)
 	if err != nil {
 		return "", name, local(501, EnhancedCode{5, 5, 4}, name, err)
@@ -142,10 +145,17 @@ func mailLine(from ReversePath, p *MailParams) (line, name string, err error) {
 }
 
 // rcptLine writes RCPT.
-func rcptLine(to ForwardPath, p *RcptParams) (line, name string, err error) {
+func (c *Conn) rcptLine(to ForwardPath, p *RcptParams) (line, name string, err error) {
 	name = "RCPT TO:<" + to.String() + ">"
 	if err := to.Validate(); err != nil || to.Mailbox == (Mailbox{}) {
 		return "", name, local(553, EnhancedCode{5, 1, 3}, name, badAddress(err))
+	}
+	mailbox, ok := c.writable(to.Mailbox)
+	if !ok {
+		return "", name, local(553, EnhancedCode{5, 6, 7}, name, ErrNoSMTPUTF8)
+	}
+	if mailbox != to.Mailbox {
+		name = "RCPT TO:<" + mailbox.String() + ">"
 	}
 	if *p == (RcptParams{}) {
 		return name, name, nil

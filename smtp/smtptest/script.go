@@ -21,7 +21,7 @@ const (
 	OnMessage             // the end of the message; once for each recipient. In SMTP a refusal is for all of them
 
 	// OnCommand is any command line, before the server sees it, and the address is the verb: "DATA", "EHLO", "STARTTLS". A reply is sent in the server's
-	// place. Behind STARTTLS nothing can be seen: there these rules need a server without TLSConfig, or one with implicit TLS.
+	// place. Under TLS nothing can be seen: set TLSConfig to nil for them.
 	OnCommand
 )
 

@@ -126,7 +126,7 @@ func (s *Server) serve(ctx context.Context) {
 			if s.implicit {
 				nc = tls.Server(nc, s.Config.TLSConfig)
 			}
-			if s.watchesCommands() {
+			if !s.implicit && s.watchesCommands() {
 				nc = &commandConn{Conn: nc, ctx: ctx, s: s}
 			}
 			_ = s.Config.ServeConn(ctx, nc) // what a connection ended with is the client's to see
