@@ -244,7 +244,7 @@ func TestCacheIsBounded(t *testing.T) {
 	require.Equal(t, 6, s.Count("", ""), "nothing is cached")
 }
 
-func TestTraceAndLog(t *testing.T) {
+func TestTrace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, r := newLab(t, oneHost)
