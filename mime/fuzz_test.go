@@ -99,6 +99,12 @@ func FuzzMessageIDs(f *testing.F) {
 	})
 }
 
+func FuzzReceived(f *testing.F) {
+	f.Add("from a (b [192.0.2.1:25]) by c with ESMTP id d for <e@f>; 1 Jan 2020 10:00:00 +0000")
+	f.Add("(from a@b) by c")
+	f.Fuzz(func(t *testing.T, s string) { mime.ParseReceived(s) })
+}
+
 func FuzzStructure(f *testing.F) {
 	b, _ := mime.ParseBytes(structured).Structure().AppendBinary(nil)
 	f.Add(b)

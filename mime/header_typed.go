@@ -73,6 +73,22 @@ func (h Header) MessageIDs(name string) []string {
 	return parseMessageIDs(f.raw[f.colon+1:])
 }
 
+// Keywords returns the words and phrases of all Keywords fields, decoded (RFC 5322 s3.6.5).
+func (h Header) Keywords() []string {
+	var words []string
+	for f := range h.Fields() {
+		if !f.Is("Keywords") {
+			continue
+		}
+		for word := range bytes.SplitSeq(f.raw[f.colon+1:], []byte{','}) {
+			if text := decodeText(word); text != "" && len(words) < h.limit().Addresses {
+				words = append(words, text)
+			}
+		}
+	}
+	return words
+}
+
 func (h Header) limit() Limits {
 	if h.limits != nil {
 		return *h.limits

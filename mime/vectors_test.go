@@ -88,6 +88,14 @@ func TestVectorsMessageID(t *testing.T) {
 	}
 }
 
+func TestVectorsList(t *testing.T) {
+	t.Parallel()
+	for _, v := range vectors[[]string](t, "list.json") {
+		got := mime.ParseHeader([]byte("Keywords:" + v.Header)).Keywords()
+		argued(t, nil, v.Header, strings.Join(v.Expected, "\n") == strings.Join(got, "\n"), v.Expected, got)
+	}
+}
+
 func TestVectorsDate(t *testing.T) {
 	t.Parallel()
 	type date struct {
