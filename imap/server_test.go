@@ -54,10 +54,14 @@ type client struct {
 	done chan error // what ServeConn gave
 }
 
+func newClient(t testing.TB, conn net.Conn) *client {
+	return &client{t: t, c: conn, r: bufio.NewReader(conn), done: make(chan error, 1)}
+}
+
 func connect(t testing.TB, srv *imap.Server) *client {
 	t.Helper()
 	a, b := memnet.Pipe()
-	c := &client{t: t, c: a, r: bufio.NewReader(a), done: make(chan error, 1)}
+	c := newClient(t, a)
 	go func() { c.done <- srv.ServeConn(context.Background(), b) }()
 	t.Cleanup(func() { a.Close() })
 	return c
