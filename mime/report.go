@@ -87,7 +87,11 @@ func originalEntity(original Content, headersOnly, utf8 bool, caps Capabilities)
 		whole, header = "message/global", "message/global-headers" // RFC 6533 s4
 	}
 	if !headersOnly {
-		e := &entity{file: &fileBody{name: "original message", content: original, size: original.Size()}}
+		size, _, err := (&File{Content: original}).inspect()
+		if err != nil {
+			return nil, &FileError{Name: "original message", Err: err}
+		}
+		e := &entity{file: &fileBody{name: "original message", content: original, size: size}}
 		encoding, err := e.file.asMessage(caps)
 		if err == nil {
 			if encoding == "8bit" && utf8 && !caps.EightBit {

@@ -62,3 +62,29 @@ func FuzzBody(f *testing.F) {
 		checkBody(t, body, func(n int) int { return min(at, n) })
 	})
 }
+
+// Whatever is signed verifies, and whatever is then put behind or before it does not.
+func FuzzSignVerify(f *testing.F) {
+	f.Add([]byte(letter), true)
+	f.Add([]byte("From: a\nX : y\n z\n\nbody"), false)
+	f.Add([]byte(" 0\nFrom:0"), true)
+	f.Fuzz(func(t *testing.T, msg []byte, simple bool) {
+		s := Signer{Domain: "example.org", Selector: "ed", Key: testKeys()[1]}
+		if simple {
+			s.HeaderCanonicalization, s.BodyCanonicalization = Simple, Simple
+		}
+		field, err := Sign(t.Context(), memory(msg), s)
+		if err != nil {
+			return
+		}
+		signed := append(field, msg...)
+		results, err := Verify(t.Context(), memory(signed), testZone(t))
+		require.NoError(t, err)
+		require.NotEmpty(t, results)
+		require.Equal(t, Pass, results[0].Status, "%v", results[0].Err)
+
+		results, err = Verify(t.Context(), memory("From: eve@example.com\r\n"+string(signed)), testZone(t))
+		require.NoError(t, err)
+		require.NotEqual(t, Pass, results[0].Status)
+	})
+}

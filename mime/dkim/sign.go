@@ -79,6 +79,9 @@ func Sign(ctx context.Context, msg Content, signers ...Signer) ([]byte, error) {
 	if m.count("from") == 0 {
 		return nil, errors.New("dkim: the message has no From, which a signature has to cover")
 	}
+	if c := m.fields[0].raw[0]; c == ' ' || c == '\t' {
+		return nil, errors.New("dkim: the message starts with the continuation of a field, which would become the signature's")
+	}
 	var hashes []*bodyHash
 	bodies := make([]*bodyHash, len(signers))
 	for i, s := range signers {

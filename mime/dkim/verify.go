@@ -71,7 +71,7 @@ func (v *Verifier) Verify(ctx context.Context, msg Content) ([]Result, error) {
 			}
 			for i, h := range hashes {
 				if h == s.hashed {
-					buf, err = v.judge(s, m, &keys, sums[i], buf)
+					buf, err = v.judge(ctx, s, m, &keys, sums[i], buf)
 				}
 			}
 			if err != nil {
@@ -123,8 +123,8 @@ func (v *Verifier) signatures(m *message) (list []*signature, more bool) {
 }
 
 // judge decides about one signature: body hash, key, header. buf is scratch space.
-func (v *Verifier) judge(s *signature, m *message, keys *lookups, sum, buf []byte) ([]byte, error) {
-	key, err := keys.wait(s.keyName)
+func (v *Verifier) judge(ctx context.Context, s *signature, m *message, keys *lookups, sum, buf []byte) ([]byte, error) {
+	key, err := keys.wait(ctx, s.keyName)
 	if err != nil {
 		return buf, err
 	}
@@ -196,8 +196,13 @@ func (l *lookups) start(ctx context.Context, r Resolver, name string) {
 	}()
 }
 
-func (l *lookups) wait(name string) (*publicKey, error) {
+// wait gives the key, or up with ctx, for resolvers that do not.
+func (l *lookups) wait(ctx context.Context, name string) (*publicKey, error) {
 	p := l.pending[name]
-	<-p.done
-	return p.key, p.err
+	select {
+	case <-p.done:
+		return p.key, p.err
+	case <-ctx.Done():
+		return nil, judged(TempError, "key at %s: %w", name, context.Cause(ctx))
+	}
 }
