@@ -188,6 +188,12 @@ func TestConnTakesTurns(t *testing.T) {
 	require.NoError(t, c.Quit(t.Context()))
 	require.ErrorIs(t, c.Noop(t.Context()), smtp.ErrConnUnusable)
 	require.Error(t, c.Quit(t.Context()))
+
+	c, err = srv.Dialer().Dial(t.Context(), srv.Addr)
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	require.NoError(t, c.Close())
+	require.ErrorIs(t, c.Noop(t.Context()), smtp.ErrConnUnusable)
 }
 
 // Thousands of recipients and a message of many chunks go through, by every way and over every network.

@@ -217,6 +217,16 @@ var dialogs = []dialog{
 		S: 250 2.0.0 filed
 		X:`,
 		want: "bob ok 250; carol end of data: 421 4.4.2: unexpected EOF; end of data: 421 4.4.2: unexpected EOF"},
+	{name: "LMTP, all refused, and 354 all the same", to: []string{"bob@b.test"}, dialer: func(d *smtp.Dialer) { d.LMTP = true }, script: `
+		S: 220 lmtp
+		C: LHLO client.test
+		S: 250 lmtp
+		C: MAIL FROM:<alice@a.test>
+		C: RCPT TO:<bob@b.test>
+		C: DATA
+		S: 250 ok
+		S: 550 5.1.1 who
+		S: 354 go on`, want: "bob RCPT TO:<bob@b.test>: 550 5.1.1 who; RCPT TO:<bob@b.test>: 550 5.1.1 who"},
 	{name: "421 in the middle", to: []string{"bob@b.test", "carol@b.test"}, script: hello("PIPELINING") + `
 		C: MAIL FROM:<alice@a.test>
 		C: RCPT TO:<bob@b.test>

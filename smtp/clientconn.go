@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,7 +24,7 @@ type Conn struct {
 	caps     Capabilities
 	tls      TLSInfo
 	turn     chan struct{} // holds one token while somebody uses the connection
-	closed   sync.Once
+	closed   atomic.Bool
 
 	parser replyParser
 	rbuf   []byte // what was read and not parsed
@@ -50,9 +50,10 @@ func (c *Conn) LocalAddr() net.Addr { return c.raw.LocalAddr() }
 
 // Close cuts the connection. It may be called at any time; what is under way fails.
 func (c *Conn) Close() error {
-	var err error
-	c.closed.Do(func() { err = c.raw.Close() })
-	return err
+	if c.closed.Swap(true) {
+		return nil
+	}
+	return c.raw.Close()
 }
 
 // Quit says QUIT, waits a short time for the reply, and closes the connection. RFC 5321 s4.1.1.10
@@ -120,6 +121,9 @@ func (c *Conn) lock(ctx context.Context) (err error) {
 			c.unlock()
 		}
 	}()
+	if c.dead == nil && c.closed.Load() {
+		c.dead = errClosed
+	}
 	if c.dead != nil {
 		return &Error{Code: 421, Enhanced: EnhancedCode{4, 4, 2}, Err: fmt.Errorf("%w: %w", ErrConnUnusable, c.dead)}
 	}

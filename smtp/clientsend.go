@@ -211,6 +211,9 @@ func (t *transfer) envelope(ctx context.Context) error {
 		mailErr = firstErr
 	}
 	switch {
+	case mailErr != nil && dataReply.Code == 354 && c.d.LMTP: // there would be a reply for each of no recipients: none to wait for
+		_ = c.expect(dataReply, 2, "DATA")
+		return t.refused(mailErr)
 	case mailErr != nil && dataReply.Code == 354:
 		// RFC 2920 s3.1: the server waits for a message, though it has nobody to give it to. It gets an empty one.
 		c.wbuf = append(c.wbuf, ".\r\n"...)
