@@ -25,6 +25,8 @@ const (
 	DefectBareCR                          // a header has a CR that does not end a line
 	DefectRaw8Bit                         // a header has bytes above 127 that are not UTF-8
 	DefectDuplicateContentType            // a header has more than one Content-Type; the first counts
+	DefectBase64                          // base64 has bytes that are none, or ends inside a group; see Part.Check
+	DefectQuotedPrintable                 // quoted-printable has an equals sign that starts no escape, or raw control or 8-bit bytes; see Part.Check
 	defectEnd
 )
 
@@ -47,6 +49,8 @@ var defectText = [defectEnd]string{
 	DefectBareCR:               "bare CR in a header",
 	DefectRaw8Bit:              "raw 8-bit bytes in a header",
 	DefectDuplicateContentType: "more than one Content-Type",
+	DefectBase64:               "broken base64",
+	DefectQuotedPrintable:      "broken quoted-printable",
 }
 
 // String returns what is wrong in a few words.

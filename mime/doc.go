@@ -20,7 +20,8 @@
 //
 // Nothing in a message makes parsing fail. What departs from the standards or reaches a limit is a [Defect] with its place, and
 // is read as its sender most likely meant it. A [Message] is a tree of [Part] values with offsets into the bytes; only headers
-// are kept. [Message.Parts] walks it without recursion.
+// are kept. [Message.Parts] walks it without recursion. Bodies are looked into only when they are read: [Part.Check] tells whether
+// a transfer encoding is broken.
 //
 //   - [Message.Body], [Message.Text], [Message.HTML], [Message.Attachments] and [Message.Preview] say what a person sees.
 //   - [Message.Structure] is what IMAP needs, and has a stored form.

@@ -143,6 +143,8 @@ func readAll(t testing.TB, m *mime.Message) {
 	for p := range m.Parts() {
 		_, err := io.Copy(io.Discard, p.Decoded())
 		require.NoError(t, err)
+		_, err = p.Check()
+		require.NoError(t, err)
 		p.Filename()
 		p.ContentID()
 		h := p.Header()
@@ -243,8 +245,40 @@ func TestDefects(t *testing.T) {
 		mime.DefectDuplicateContentType: "Content-Type: text/plain\nContent-Type: text/html\n\n",
 	}
 	limits := mime.Limits{HeaderBytes: 150, Fields: 3, Depth: 2, Parts: 4}
+	bodies := map[mime.DefectKind][]string{
+		mime.DefectBase64: {
+			"Content-Transfer-Encoding: base64\n\nAAA!A\n", "Content-Transfer-Encoding: base64\n\nAAA", "Content-Transfer-Encoding: base64\n\nAA==AAAA",
+			"Content-Transfer-Encoding: base64\n\nA===", "Content-Transfer-Encoding: base64\n\n=",
+		},
+		mime.DefectQuotedPrintable: {
+			"Content-Transfer-Encoding: quoted-printable\n\n=ZZ\n", "Content-Transfer-Encoding: quoted-printable\n\n=A", "Content-Transfer-Encoding: quoted-printable\n\n\xff",
+			"Content-Transfer-Encoding: quoted-printable\n\n= x", "Content-Transfer-Encoding: quoted-printable\n\n=AZ",
+		},
+	}
+	for kind, raws := range bodies {
+		for _, raw := range raws {
+			m := mime.ParseBytes([]byte(raw))
+			require.Empty(t, m.Defects())
+			defects, err := m.Root().Check()
+			require.NoError(t, err)
+			require.Len(t, defects, 1, "%q", raw)
+			require.Equal(t, kind, defects[0].Kind)
+			require.LessOrEqual(t, defects[0].Offset, int64(len(raw)))
+		}
+	}
+	for _, raw := range []string{
+		"Content-Transfer-Encoding: base64\n\nAAAA\r\n AA==\n", "Content-Transfer-Encoding: base64\n\n", "\n\xff=ZZ",
+		"Content-Transfer-Encoding: quoted-printable\n\na=3D=3d= \t\r\nb=\n\n", "Content-Transfer-Encoding: quoted-printable\n\na=",
+	} {
+		defects, err := mime.ParseBytes([]byte(raw)).Root().Check()
+		require.NoError(t, err)
+		require.Empty(t, defects, "%q", raw)
+	}
 	for kind := mime.DefectNone + 1; !strings.HasPrefix(kind.String(), "defect "); kind++ {
 		raw, ok := kinds[kind]
+		if bodies[kind] != nil {
+			continue
+		}
 		require.True(t, ok, "no message for %q", kind)
 		m := mime.ParseBytesLimits([]byte(raw), limits)
 		require.Len(t, m.Defects(), 1, "%q: %v", kind, m.Defects())

@@ -22,7 +22,7 @@ type Part struct {
 	lines                           int64
 }
 
-// Header returns the part's header.
+// Header returns the part's header, or what Limits keep of it.
 func (p *Part) Header() Header {
 	return Header{raw: p.msg.head[p.headAt:p.headEnd:p.headEnd], offset: p.headerStart, limits: &p.msg.limits}
 }
