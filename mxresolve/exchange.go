@@ -228,7 +228,7 @@ func (x *exchange) take(r reply) (m *message, up *upstream, resend bool) {
 	l.conn = nil
 	if r.err != nil {
 		var de *dialError
-		if wasStream && l.redials == 0 && !errors.As(r.err, &de) && !errors.Is(r.err, errMalformed) {
+		if wasStream && l.redials < 2 && !errors.As(r.err, &de) && !errors.Is(r.err, errMalformed) {
 			l.redials++ // an idle connection that the server had closed (RFC 7766 s6.2.4)
 			return nil, nil, true
 		}

@@ -44,18 +44,16 @@ func TestThousandsOfMX(t *testing.T) {
 	for i := range n {
 		body.WriteString(rr(15, string([]byte{byte(i >> 8), byte(i), 2, byte('a' + i>>8), byte('a' + i&15), 0xc0, 12})))
 	}
-	s.SetFault("example.org", "MX", crafted("example.org", n, []byte(body.String())))
 	require.Greater(t, body.Len(), 60000)
-	truncateUDP(s, "example.org", "MX")
+	byTCP(s, "example.org", "MX", crafted("example.org", n, []byte(body.String())))
 	_, err := ask(r, "example.org")
 	mustBounce(t, err, mxresolve.KindNoAddress, "5.4.4")
 	require.LessOrEqual(t, s.Count("", "A"), 16)
 	require.Less(t, len(err.Error()), 1000)
 }
 
-// truncateUDP makes a fault's big answers go by TCP: the first packet of the exchange is cut to a truncated header.
-func truncateUDP(s *dnstest.Server, name, typ string) {
-	f := s.Fault(name, typ)
+// byTCP sets a fault for answers that are too big for UDP: there, a truncated header is sent.
+func byTCP(s *dnstest.Server, name, typ string, f dnstest.Fault) {
 	inner := f.Mangle
 	f.Mangle = func(a []byte) [][]byte {
 		out := inner(a)
@@ -90,8 +88,7 @@ func TestCompressionBomb(t *testing.T) {
 	}
 	t.Run("many pointers to a long name", func(t *testing.T) {
 		s, r := newLab(t, "")
-		s.SetFault(name, "MX", crafted(name, n, []byte(body)))
-		truncateUDP(s, name, "MX")
+		byTCP(s, name, "MX", crafted(name, n, []byte(body)))
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		_, err := ask(r, name)
@@ -184,6 +181,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(rr(1, "\x7f\x00\x00\x01")), byte(0), byte(0x83), byte(1), byte(0), byte(0))
 	f.Add([]byte(rr(6, "\x00\x00"+strings.Repeat("\x00\x00\x00\x09", 5))), byte(4), byte(0x80), byte(0), byte(1), byte(0))
 	f.Add([]byte("\x00\x00\x29\x04\xd0\x00\x00\x00\x00\x00\x08\x00\x0f\x00\x04\x00\x06bo"), byte(0), byte(0x82), byte(0), byte(0), byte(1))
+	f.Add([]byte(rr(15, "\x00\x0a\x02mx\xc0\x0c")+rr(1, "\xc0\x00\x02\x01")+rr(52, "\x03\x01\x01"+strings.Repeat("x", 32))), byte(0), byte(0xa0), byte(3), byte(0), byte(0))
 	s, err := dnstest.Start("")
 	if err != nil {
 		f.Fatal(err)
@@ -218,6 +216,7 @@ func FuzzAnswer(f *testing.F) {
 				if len(h.Addrs) == 0 {
 					t.Fatal("a host without addresses")
 				}
+				h.TLS.Config(nil)
 			}
 			return
 		}

@@ -65,7 +65,8 @@ type Upstream struct {
 	TLSConfig *tls.Config
 
 	// TrustAD says that this upstream validates DNSSEC and that the way to it cannot be tampered with, so that its AD
-	// bit counts (RFC 7672 s2.1.1). It is always so for loopback addresses and for tls:// upstreams.
+	// bit counts (RFC 7672 s2.1.1). It is always so for loopback addresses and for tls:// upstreams whose certificate
+	// is verified.
 	TrustAD bool
 }
 

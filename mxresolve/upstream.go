@@ -79,11 +79,11 @@ func newUpstream(u Upstream, inFlight int) (*upstream, error) {
 		up.trustAD = true
 	}
 	if up.network == "tls" {
-		up.trustAD = true
 		up.tls = &tls.Config{}
 		if u.TLSConfig != nil {
 			up.tls = u.TLSConfig.Clone()
 		}
+		up.trustAD = up.trustAD || !up.tls.InsecureSkipVerify
 		if certName != "" {
 			up.tls.ServerName = certName
 		} else if up.tls.ServerName == "" {

@@ -169,13 +169,3 @@ func (s *Server) note(q *dns.Msg, network string, from net.Addr) Fault {
 	}
 	return Fault{}
 }
-
-// Fault returns the fault that is set for exactly this name and type.
-func (s *Server) Fault(name, typ string) Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if f := s.faults[makeKey(name, typ)]; f != nil {
-		return *f
-	}
-	return Fault{}
-}
