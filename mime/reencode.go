@@ -63,7 +63,21 @@ type reEncoder struct {
 
 // parts writes everything up to the last part that changes, and reports whether one did. Containers come before what they contain.
 func (r *reEncoder) parts() (changed bool, err error) {
+	end := int64(0) // of the last part, or of a container's header
 	for p := range r.m.Parts() {
+		start, _ := p.HeaderRange()
+		dropped, err := r.gap(end, start)
+		if err != nil {
+			return false, err
+		}
+		if in := p.Parent(); dropped && in != nil && signed(in) {
+			return false, errSigned(in)
+		}
+		changed = changed || dropped
+		offset, length := p.BodyRange()
+		if end = offset; p.IsLeaf() {
+			end += length
+		}
 		if !p.IsLeaf() {
 			// RFC 2045 s6.4: a container says the most that its parts need, and now they need less.
 			e := ParseEncoding(p.Header().Get("Content-Transfer-Encoding"))
@@ -86,7 +100,55 @@ func (r *reEncoder) parts() (changed bool, err error) {
 		}
 		changed = true
 	}
-	return changed, nil
+	dropped, err := r.gap(end, r.m.Size())
+	return changed || dropped, err
+}
+
+// gap looks at what stands between parts: delimiters, and text that nobody reads (RFC 2046 s5.1.1), whose octets the link cannot carry become "?".
+func (r *reEncoder) gap(from, to int64) (changed bool, err error) {
+	if to <= from {
+		return false, nil
+	}
+	between := span{r.src, from, to - from}
+	rc, err := between.Open()
+	if err != nil {
+		return false, err
+	}
+	s, err := scan(rc)
+	if s.long = false; err != nil || s.fits(r.caps) {
+		return false, err
+	}
+	r.copy(from)
+	r.out.size += between.n
+	r.out.segments = append(r.out.segments, segment{file: &fileBody{name: "message", content: plain{between, r.caps}, size: between.n, raw: true}})
+	r.pos = to
+	return true, nil
+}
+
+// plain is a span without the octets that the link cannot carry.
+type plain struct {
+	span
+	caps Capabilities
+}
+
+func (p plain) Open() (io.ReadCloser, error) {
+	rc, err := p.span.Open()
+	return readCloser{plainReader{rc, p.caps}, rc}, err
+}
+
+type plainReader struct {
+	r    io.Reader
+	caps Capabilities
+}
+
+func (p plainReader) Read(b []byte) (int, error) {
+	n, err := p.r.Read(b)
+	for i, c := range b[:n] {
+		if c == 0 || c >= 0x80 && !p.caps.EightBit {
+			b[i] = '?'
+		}
+	}
+	return n, err
 }
 
 func (r *reEncoder) identity() string {
@@ -97,12 +159,9 @@ func (r *reEncoder) identity() string {
 }
 
 func (r *reEncoder) leaf(p *Part) error {
-	for q := p.Parent(); q != nil; q = q.Parent() {
-		if q.MediaType() == "multipart/signed" {
-			return &ReEncodeError{p.Index(), "it is signed, and changing it would break the signature"} // RFC 1847 s2.1
-		}
-	}
 	switch {
+	case signed(p):
+		return errSigned(p)
 	case p.Encoding() == EncodingUnknown:
 		return &ReEncodeError{p.Index(), "its transfer encoding is unknown"}
 	case strings.HasPrefix(p.MediaType(), "multipart/") || strings.HasPrefix(p.MediaType(), "message/") && p.MediaType() != "message/global":
@@ -130,6 +189,20 @@ func (r *reEncoder) leaf(p *Part) error {
 	offset, length := p.BodyRange()
 	r.pos = offset + length
 	return nil
+}
+
+// signed reports whether p is inside multipart/signed.
+func signed(p *Part) bool {
+	for p = p.Parent(); p != nil; p = p.Parent() {
+		if p.MediaType() == "multipart/signed" {
+			return true
+		}
+	}
+	return false
+}
+
+func errSigned(p *Part) error { // RFC 1847 s2.1
+	return &ReEncodeError{p.Index(), "it is signed, and changing it would break the signature"}
 }
 
 // copy takes the source up to an offset as it is.

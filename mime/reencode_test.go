@@ -43,6 +43,8 @@ func TestReEncode(t *testing.T) {
 			"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 7bit\r\n\r\nhello\r\n--b\r\n\r\nplain\r\n--b\r\n" +
 				"Content-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\n/P0=\r\n\r\n--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\n" +
 				"Subject: inner\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=FC\r\n--b--\r\nend\r\n", Capabilities{}},
+		"what nobody reads": {"Content-Type: multipart/mixed; boundary=b\r\n\r\npre\xfc\r\n--b\r\n\r\nplain\r\n--b--\r\nepi\xfc\x00\r\n",
+			"Content-Type: multipart/mixed; boundary=b\r\n\r\npre?\r\n--b\r\n\r\nplain\r\n--b--\r\nepi??\r\n", Capabilities{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := bytesContent(c.in)
@@ -61,9 +63,10 @@ func TestReEncode(t *testing.T) {
 func TestReEncodeRefuses(t *testing.T) {
 	t.Parallel()
 	for name, in := range map[string]string{
-		"signed":           "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\xfc\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n",
-		"unknown encoding": "Content-Transfer-Encoding: x-odd\r\n\r\n\xfc\r\n",
-		"delivery status":  "Content-Type: message/delivery-status\r\n\r\n\xfc\r\n",
+		"signed":                "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n\r\n\xfc\r\n--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n",
+		"signed, between parts": "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\nContent-Type: multipart/mixed; boundary=c\r\n\r\n\xfc\r\n--c\r\n\r\nx\r\n--c--\r\n--b--\r\n",
+		"unknown encoding":      "Content-Transfer-Encoding: x-odd\r\n\r\n\xfc\r\n",
+		"delivery status":       "Content-Type: message/delivery-status\r\n\r\n\xfc\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ReEncode(bytesContent(in), Capabilities{})
