@@ -1,6 +1,7 @@
 package mime
 
 import (
+	"net/netip"
 	"strings"
 
 	"golang.org/x/net/idna"
@@ -25,11 +26,8 @@ func addrSpec(a Address, utf8 bool) (spec, reason string) {
 		}
 		domain = ascii
 	}
-	literal := strings.TrimSuffix(strings.TrimPrefix(domain, "["), "]") // RFC 5321 s4.1.3
-	for label := range strings.SplitSeq(literal, ".") {
-		if !isAtom(label) && !(literal != domain && isToken(strings.ReplaceAll(label, ":", ""))) {
-			return "", "has a domain that is no host name: " + a.Addr
-		}
+	if !isDotAtom(domain) && !isDomainLiteral(domain) {
+		return "", "has a domain that is no host name: " + a.Addr
 	}
 	return local + "@" + domain, ""
 }
@@ -41,6 +39,15 @@ func isDotAtom(s string) bool {
 		}
 	}
 	return true
+}
+
+// isDomainLiteral reports an address in brackets (RFC 5321 s4.1.3).
+func isDomainLiteral(s string) bool {
+	literal, open := strings.CutPrefix(s, "[")
+	literal, closed := strings.CutSuffix(literal, "]")
+	literal, v6 := strings.CutPrefix(literal, "IPv6:")
+	ip, err := netip.ParseAddr(literal)
+	return open && closed && err == nil && ip.Is6() == v6 && ip.Zone() == ""
 }
 
 // isQuotedString reports RFC 5322 s3.2.4's quoted-string without folds.

@@ -55,6 +55,8 @@ func TestComposeRefuses(t *testing.T) {
 		"angle brackets":          {"To", func(l *Letter) { l.To[0].Addr = "<a@b.c>" }},
 		"dots in a row":           {"To", func(l *Letter) { l.To[0].Addr = "a..b@example.org" }},
 		"bad domain":              {"Cc", func(l *Letter) { l.Cc = []Address{Addr("", "a@exa mple.org")} }},
+		"half a literal":          {"Cc", func(l *Letter) { l.Cc = []Address{Addr("", "a@[192.0.2.1")} }},
+		"literal of nothing":      {"Cc", func(l *Letter) { l.Cc = []Address{Addr("", "a@[x]")} }},
 		"message id with a space": {"Message-ID", func(l *Letter) { l.MessageID = "a b@c" }},
 		"year":                    {"Date", func(l *Letter) { l.Date = time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC) }},
 		"own field":               {"Extra", func(l *Letter) { l.Extra = []ExtraField{{"bcc", "x@example.org"}} }},
@@ -72,5 +74,17 @@ func TestComposeRefuses(t *testing.T) {
 			require.ErrorAs(t, err, &fe)
 			require.Equal(t, c.field, fe.Field)
 		})
+	}
+}
+
+func TestAddressForms(t *testing.T) {
+	t.Parallel()
+	for _, addr := range []string{"a@b", "a.b+c@example.org", `"a b"@example.org`, `"a\"b"@example.org`, `"a@b"@example.org`, "a@[192.0.2.1]", "a@[IPv6:2001:db8::1]",
+		"!#$%&'*+-/=?^_`{|}~@example.org", "a@under_score.example"} {
+		l := basic()
+		l.To = []Address{Addr("Somebody", addr)}
+		c, m := compose(t, l, Capabilities{})
+		require.Equal(t, []string{addr}, c.Recipients())
+		require.Equal(t, l.To, m.Header().Addresses("To").All())
 	}
 }
