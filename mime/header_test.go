@@ -165,6 +165,11 @@ func TestParseDate(t *testing.T) {
 		"Tue, 3 Nov 2026 10:20:29 \"+0100\"",
 		"from a by b; Tue, 3 Nov 2026 10:20:29 +0100",
 		"Tue, 3 Nov 2026 10.20.29 +0100",
+		"3nov 2026 09:20:29",
+		"3rd Nov 2026 092029",
+		"Tue, 3 Nov 2026 10:20:29 0100",
+		"Tue, 3 Nov 2026 10:20:29+01:00",
+		"2026-11-03T10:20:29+01",
 	} {
 		got, ok := mime.ParseDate(value)
 		require.True(t, ok, "%q", value)

@@ -37,6 +37,8 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.Params, defaultParams)
 	orDefault(&l.DecodedBytes, defaultDecodedBytes)
 	orDefault(&l.Defects, defaultDefects)
+	l.DecodedBytes = min(l.DecodedBytes, 1<<62) // room to count one more
+	l.Parts = min(l.Parts, 1<<30)               // parts are numbered in 32 bits
 	return l
 }
 

@@ -69,6 +69,7 @@ func TestSpoolFails(t *testing.T) {
 	_, err = mime.Spool(strings.NewReader("12345"), mime.SpoolLimits{Size: 4})
 	require.ErrorAs(t, err, &tooLarge)
 	require.Equal(t, int64(4), tooLarge.Limit)
+	require.ErrorContains(t, err, "longer than 4 bytes")
 	_, err = mime.Spool(neverEnds{}, mime.SpoolLimits{Size: 1 << 20, Dir: t.TempDir()})
 	require.ErrorAs(t, err, &tooLarge)
 

@@ -3,6 +3,7 @@ package mime_test
 import (
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"testing"
 
@@ -124,6 +125,10 @@ func TestTextTooLong(t *testing.T) {
 	m := mime.ParseBytesLimits([]byte("Subject: x\n\n0123456789"), mime.Limits{DecodedBytes: 4})
 	text, err := m.Text()
 	require.ErrorIs(t, err, mime.ErrTooLong)
+	require.Equal(t, "0123", text)
+	m = mime.ParseBytesLimits([]byte("\n0123"), mime.Limits{DecodedBytes: math.MaxInt64, Parts: math.MaxInt})
+	text, err = m.Text()
+	require.NoError(t, err)
 	require.Equal(t, "0123", text)
 }
 
