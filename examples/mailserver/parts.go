@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	_ "modernc.org/sqlite"
+
+	"github.com/gomailroom/mailroom/imap/mailstore"
+	"github.com/gomailroom/mailroom/imap/mailstore/memstore"
+	"github.com/gomailroom/mailroom/imap/mailstore/sqlstore"
+	"github.com/gomailroom/mailroom/mxresolve"
+	"github.com/gomailroom/mailroom/smtp/queue"
+	"github.com/gomailroom/mailroom/spam"
+	"github.com/gomailroom/mailroom/spam/auth"
+)
+
+func newDirectory(c *config) (*mailstore.Directory, error) {
+	dc := mailstore.DirectoryConfig{Domains: []string{c.domain}, Postmaster: c.users[0].name}
+	for _, u := range c.users {
+		dc.Users = append(dc.Users, mailstore.User{Name: u.name, Password: u.password, Addresses: []string{u.name + "@" + c.domain}, Limits: mailstore.Limits{Octets: c.quota}})
+	}
+	d, err := mailstore.NewDirectory(dc)
+	if err != nil {
+		return nil, fmt.Errorf("-user: %w", err)
+	}
+	return d, nil
+}
+
+// data is what is kept: mail and queue.
+type data struct {
+	store mailstore.Store
+	queue *queue.Log
+	db    *sql.DB // nil in memory
+}
+
+// openData opens mail and queue in -dir.
+func openData(ctx context.Context, c *config, log *slog.Logger) (_ *data, err error) {
+	if c.dir == memory {
+		return &data{store: &memstore.Store{}, queue: queue.NewMemory()}, nil
+	}
+	if err := os.MkdirAll(c.dir, 0o700); err != nil {
+		return nil, fmt.Errorf("-dir: %w", err)
+	}
+	d := &data{}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("-dir %s: %w", c.dir, errors.Join(err, d.close()))
+		}
+	}()
+	// The queue's lock keeps a second server off the whole directory.
+	if d.queue, err = queue.OpenLog(filepath.Join(c.dir, "queue"), queue.LogOptions{Logger: log}); err != nil {
+		return nil, err
+	}
+	if d.db, err = sql.Open("sqlite", sqlstore.SQLiteDSN(filepath.Join(c.dir, "mail.db"))); err != nil {
+		return nil, err
+	}
+	d.db.SetMaxOpenConns(9) // one writes, eight read
+	d.db.SetMaxIdleConns(9)
+	store, err := sqlstore.Open(ctx, d.db, sqlstore.SQLite)
+	if err != nil {
+		return nil, err
+	}
+	d.store = store
+	return d, nil
+}
+
+func (d *data) close() error {
+	var errs []error
+	if d.store != nil {
+		errs = append(errs, d.store.Close())
+	}
+	if d.db != nil {
+		errs = append(errs, d.db.Close())
+	}
+	if d.queue != nil {
+		errs = append(errs, d.queue.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// newScorer gives what judges strangers' mail.
+func newScorer(c *config, log *slog.Logger) spam.Scorer {
+	var r spam.Resolver = noDNS{}
+	if c.resolver != "none" {
+		r = newResolver(c)
+	}
+	return &spam.Engine{First: auth.Checks(r), Logger: log}
+}
+
+// newRouter says how mail for other domains leaves; nil when it cannot.
+func newRouter(c *config) queue.Router {
+	switch {
+	case c.relay != "":
+		return &queue.RelayRouter{Addr: c.relay}
+	case c.resolver == "none":
+		return nil
+	default:
+		return &queue.MXRouter{Resolver: newResolver(c)}
+	}
+}
+
+func newResolver(c *config) *mxresolve.Resolver {
+	r := &mxresolve.Resolver{Names: []string{c.domain}}
+	if addr, err := resolverAddr(c.resolver); err == nil {
+		r.Upstreams = []mxresolve.Upstream{{Addr: addr}}
+	}
+	return r
+}
+
+// noDNS answers every question with a temporary error: checks then know nothing, and say so.
+type noDNS struct{}
+
+func (noDNS) err(name string) error {
+	return &net.DNSError{Err: "DNS is not asked (-resolver none)", Name: name, IsTemporary: true}
+}
+func (n noDNS) LookupTXT(_ context.Context, name string) ([]string, error)  { return nil, n.err(name) }
+func (n noDNS) LookupMX(_ context.Context, name string) ([]*net.MX, error)  { return nil, n.err(name) }
+func (n noDNS) LookupAddr(_ context.Context, addr string) ([]string, error) { return nil, n.err(addr) }
+func (n noDNS) LookupNetIP(_ context.Context, _, name string) ([]netip.Addr, error) {
+	return nil, n.err(name)
+}
