@@ -193,6 +193,29 @@ alias.example.org. CNAME example.org.
 	}
 }
 
+func TestA1_06_NODATAWithoutSOA(t *testing.T) {
+	t.Parallel()
+	s, r := newLab(t, "example.org. A 192.0.2.1")
+	for name, count := range map[string]byte{"nothing at all": 0, "NS records": 1} { // RFC 2308 s2.2, types 2 and 3
+		t.Run(name, func(t *testing.T) {
+			s.SetFault("example.org", "MX", crafted("example.org", 0, nil))
+			if count > 0 {
+				f := crafted("example.org", 0, []byte(rr(2, "\x02ns\xc0\x0c")))
+				inner := f.Mangle
+				f.Mangle = func(a []byte) [][]byte {
+					out := inner(a)
+					out[0][9] = count
+					return out
+				}
+				s.SetFault("example.org", "MX", f)
+			}
+			p, err := ask(r, "example.org")
+			require.Nil(t, err)
+			require.True(t, p.Implicit)
+		})
+	}
+}
+
 func TestA1_07_NothingAtAll(t *testing.T) {
 	t.Parallel()
 	const zone = `example.org. TXT "no mail here"`

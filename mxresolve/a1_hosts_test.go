@@ -293,6 +293,7 @@ func TestA1_24_ForbiddenAddresses(t *testing.T) {
 			mustBounce(t, err, mxresolve.KindNoAddress, "5.4.4")
 			require.Contains(t, err.Error(), "must not be connected to")
 			require.NotEmpty(t, err.Skipped[0].Addrs)
+			require.NoError(t, err.Skipped[0].Err)
 			p, err := ask(r, "mixed.example")
 			require.Nil(t, err)
 			require.Equal(t, []string{"good.example"}, names(p))

@@ -234,7 +234,11 @@ func (c *candidates) finish(domain string, p *Plan) *Error {
 			m.addrs = good
 		}
 		if m.skip != 0 {
-			p.Skipped = append(p.Skipped, SkippedHost{m.name, m.pref, m.skip, m.refused, m.err})
+			h := SkippedHost{Name: m.name, Preference: m.pref, Reason: m.skip, Addrs: m.refused}
+			if m.skip == SkipNoAddress || m.skip == SkipLookupFailed {
+				h.Err = m.err
+			}
+			p.Skipped = append(p.Skipped, h)
 			continue
 		}
 		h := Host{Name: m.name, Canonical: m.canon, Preference: m.pref, Addrs: m.addrs, Secure: m.secure, TLS: m.tls}

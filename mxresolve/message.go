@@ -17,7 +17,6 @@ type message struct {
 	opt         bool
 	records     []record // of the answer section, in class IN, of the types below
 	hasSOA      bool
-	hasNS       bool // in the authority section
 	negativeTTL uint32
 	ede         string
 }
@@ -146,17 +145,15 @@ func (p *parser) authority(m *message) {
 	if p.err != nil || class != dns.ClassINET {
 		return
 	}
-	switch rec.typ {
-	case dns.TypeNS:
-		m.hasNS = true
-	case typeSOA:
-		if end-body < 22 { // two names and five numbers
-			p.err = errMalformed
-			return
-		}
-		m.hasSOA = true
-		m.negativeTTL = min(rec.ttl, binary.BigEndian.Uint32(p.msg[end-4:]))
+	if rec.typ != typeSOA {
+		return
 	}
+	if end-body < 22 { // two names and five numbers
+		p.err = errMalformed
+		return
+	}
+	m.hasSOA = true
+	m.negativeTTL = min(rec.ttl, binary.BigEndian.Uint32(p.msg[end-4:]))
 }
 
 func (p *parser) additional(m *message) {

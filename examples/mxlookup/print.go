@@ -122,6 +122,7 @@ type jsonHost struct {
 	Addrs      []netip.Addr `json:"addresses,omitempty"`
 	Secure     bool         `json:"secure,omitempty"`
 	TLS        string       `json:"tls,omitempty"`
+	Mandatory  bool         `json:"tls_mandatory,omitempty"`
 	Reason     string       `json:"reason,omitempty"`
 	Error      string       `json:"error,omitempty"`
 }
@@ -162,8 +163,9 @@ func printJSON(w io.Writer, domain string, p *mxresolve.Plan, e *mxresolve.Error
 		}
 		skipped = p.Skipped
 		for _, h := range p.Hosts {
+			_, mandatory := h.TLS.Config(nil)
 			out.Hosts = append(out.Hosts, jsonHost{Name: h.Name, Preference: h.Preference, Canonical: h.Canonical,
-				Addrs: h.Addrs, Secure: h.Secure, TLS: h.TLS.String(), Error: errorText(h.Partial)})
+				Addrs: h.Addrs, Secure: h.Secure, TLS: h.TLS.String(), Mandatory: mandatory, Error: errorText(h.Partial)})
 		}
 	}
 	for _, h := range skipped {
