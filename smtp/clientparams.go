@@ -141,9 +141,9 @@ func (c *Conn) settle(src *source, content Content, p *MailParams) error {
 		p.UTF8 = !ok
 	}
 	switch {
-	case p.Body == BodyBinaryMIME || p.Body == Body7Bit && c.has("8BITMIME"):
-	case p.Body == Body7Bit: // the sender vouches for it, and the server knows nothing else
+	case p.Body == Body7Bit && !c.has("8BITMIME"): // the sender vouches for it, and the server knows nothing else
 		p.Body = ""
+	case p.Body != "" && p.Body != Body8BitMIME: // as it is; what makes no sense is found when MAIL is written
 	case c.has("8BITMIME"):
 		if !src.eof || !isASCII(src.head) {
 			p.Body = Body8BitMIME // where it is not known, it may be: RFC 6152 s3

@@ -18,8 +18,8 @@ func (c *Conn) Send(ctx context.Context, e *Envelope, content Content) (*Result,
 	res.TLS = c.tls
 	release, err := c.acquire(ctx)
 	if err == nil {
+		defer release()
 		err = c.send(ctx, e, content, res)
-		release()
 	}
 	if err != nil {
 		res.fail(err)
