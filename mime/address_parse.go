@@ -220,10 +220,10 @@ func findAddrSpec(words []addressWord) (from, to int) {
 		}
 		// Old mail has space around at signs and dots, and quoted strings stand before them.
 		from, to = i, i+1
-		for from > 0 && (words[from].text[0] == '@' || words[from].text[0] == '.' || endsIn(words[from-1], '.') || words[from-1].quoted && !words[from].spaced) {
+		for from > 0 && (startsWith(words[from], '@') || startsWith(words[from], '.') || endsIn(words[from-1], '.') || words[from-1].quoted && !words[from].spaced) {
 			from--
 		}
-		for to < len(words) && !words[to].quoted && (words[to].text[0] == '.' || endsIn(words[to-1], '@') || endsIn(words[to-1], '.') || !words[to].spaced) {
+		for to < len(words) && !words[to].quoted && (startsWith(words[to], '.') || endsIn(words[to-1], '@') || endsIn(words[to-1], '.') || !words[to].spaced) {
 			to++
 		}
 		return from, to
@@ -233,6 +233,8 @@ func findAddrSpec(words []addressWord) (from, to int) {
 	}
 	return 0, 0
 }
+
+func startsWith(w addressWord, c byte) bool { return !w.quoted && w.text[0] == c } // only quoted words are ever empty
 
 func endsIn(w addressWord, c byte) bool { return !w.quoted && w.text[len(w.text)-1] == c }
 

@@ -28,7 +28,7 @@ func FuzzMessage(f *testing.F) {
 }
 
 func FuzzAddressList(f *testing.F) {
-	for _, s := range []string{"a@b", "A <a@b>, G: c@d;", `"q\"x" <a@[1.2.3.4]> (c)`, "=?utf-8?Q?a,b?= <a@b>", "<@r:a@b>", "a@b;c@d"} {
+	for _, s := range []string{"a@b", "A <a@b>, G: c@d;", `"q\"x" <a@[1.2.3.4]> (c)`, "=?utf-8?Q?a,b?= <a@b>", "<@r:a@b>", "a@b;c@d", `a""b@c`, `"".@ "" .a`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
