@@ -11,8 +11,8 @@ import (
 // The order of calls is always Connect, then any number of Begin, and for each transaction that began any number of Rcpt
 // followed by exactly one of Data and Abort. Calls for one connection never overlap.
 type Handler interface {
-	// Connect is called once for a connection, before the greeting. The context ends with the connection; use
-	// context.AfterFunc to release what the session holds. An error is sent instead of the greeting (an *Error as it is,
+	// Connect is called once for a connection, before the greeting. The context of all calls ends with the session, and by Close; use
+	// context.AfterFunc to release what the session holds. That a client has left while the handler works is noticed when the server next reads. An error is sent instead of the greeting (an *Error as it is,
 	// anything else as 421) and closes the connection. RFC 5321 s3.1
 	Connect(ctx context.Context, p *Peer) (Session, error)
 }

@@ -222,6 +222,7 @@ func (m *machine) discardChunk() (done bool) {
 			continue
 		}
 		m.state = stateCommand
+		m.lineCount++ // the time for the next command begins now
 		if c.last && m.transaction == transactionFailed {
 			m.reset()
 		}

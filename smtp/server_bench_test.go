@@ -173,6 +173,7 @@ func BenchmarkIdle(b *testing.B) {
 		runtime.GC()
 		runtime.ReadMemStats(&after)
 		inUse := func(m *runtime.MemStats) int64 { return int64(m.HeapInuse + m.StackInuse) }
+		b.ReportMetric(float64(int64(after.StackInuse)-int64(before.StackInuse))/conns, "stackB/conn")
 		b.ReportMetric(float64(inUse(&after)-inUse(&before))/conns, "B/conn")
 		for _, c := range clients {
 			c.Close()

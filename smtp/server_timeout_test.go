@@ -107,7 +107,17 @@ func TestChunkTimeouts(t *testing.T) {
 		require.ErrorIs(t, w.closed(), os.ErrDeadlineExceeded)
 		require.Contains(t, r.log(), "data failed")
 	})
-	synctest.Test(t, func(t *testing.T) { // a refused chunk
+	synctest.Test(t, func(t *testing.T) { // a refused chunk that is slow, but comes
+		w := serve(t, &Server{}).hello()
+		w.send("BDAT 720000 LAST\r\n")
+		for range 3600 {
+			w.send(strings.Repeat("x", 200))
+			time.Sleep(time.Second)
+		}
+		w.reply("503 5.5.1")
+		w.quit()
+	})
+	synctest.Test(t, func(t *testing.T) { // a refused chunk that stops
 		w := serve(t, &Server{}).hello()
 		w.send("BDAT 100 LAST\r\nonly some")
 		within(t, 5*time.Minute, 5*time.Minute, func() { w.reply("421 4.4.2") })
@@ -223,6 +233,46 @@ func TestShutdown(t *testing.T) {
 		chunk.closed()
 		require.NoError(t, <-done)
 		require.NoError(t, srv.Shutdown(context.Background()))
+	})
+}
+
+// The same over TLS: waiting, being idle, and being woken.
+func TestIdleTLS(t *testing.T) {
+	t.Parallel()
+	ca := certs.NewCA()
+	synctest.Test(t, func(t *testing.T) {
+		srv := &Server{Handler: &recorder{}, TLSConfig: ca.Server("mx.example.org")}
+		cfg := ca.Client()
+		cfg.ServerName = "mx.example.org"
+		w := serve(t, srv).hello()
+		w.ask("STARTTLS", "220 ")
+		w.startTLS(cfg)
+		w.ask("EHLO client.example", "250 ")
+		time.Sleep(4 * time.Minute)
+		w.ask("NOOP", "250 ")
+		w.mail()
+		done := make(chan error, 1)
+		go func() { done <- srv.Shutdown(context.Background()) }()
+		time.Sleep(4 * time.Minute)
+		w.ask("DATA", "354 ")
+		w.ask("x\r\n.", "250 ")
+		w.reply("421 4.3.2")
+		require.ErrorIs(t, w.closed(), ErrServerClosed)
+		require.NoError(t, <-done)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		srv := &Server{Handler: &recorder{}, TLSConfig: ca.Server("mx.example.org")}
+		cfg := ca.Client()
+		cfg.ServerName = "mx.example.org"
+		w := serve(t, srv).hello()
+		w.ask("STARTTLS", "220 ")
+		w.startTLS(cfg)
+		time.Sleep(time.Minute)
+		done := make(chan error, 1)
+		go func() { done <- srv.Shutdown(context.Background()) }()
+		w.reply("421 4.3.2")
+		require.ErrorIs(t, w.closed(), ErrServerClosed)
+		require.NoError(t, <-done)
 	})
 }
 

@@ -25,6 +25,7 @@ type session struct {
 	ctx  context.Context
 	// cancel ends ctx, which closes raw.
 	cancel context.CancelFunc
+	stop   func() bool // takes the closing back
 
 	peer        *Peer // replaced, never changed
 	handler     Session
@@ -43,59 +44,96 @@ type session struct {
 
 // ServeConn serves one connection and closes it. It is for connections that did not come from a listener. The session ends with ctx.
 // It returns nil when the client said QUIT or left outside of a transaction.
+//
+// The functions from here down to the read that an idle connection waits in have small frames: with them its stack stays at 4 KiB.
 func (s *Server) ServeConn(ctx context.Context, c net.Conn) (err error) {
-	defer c.Close()
-	settings, err := s.prepare()
+	x, err := s.open(ctx, c)
 	if err != nil {
 		return err
 	}
+	defer x.end(&err)
+	return x.serve()
+}
+
+// open makes a session of a connection. If there is an error the connection is closed.
+func (s *Server) open(ctx context.Context, c net.Conn) (*session, error) {
+	settings, err := s.prepare()
+	if err != nil {
+		c.Close()
+		return nil, err
+	}
 	x := &session{srv: s, raw: c, conn: c, m: machine{settings: settings}}
 	x.ctx, x.cancel = context.WithCancel(ctx)
-	defer x.cancel()
-	stop := context.AfterFunc(x.ctx, func() { c.Close() })
-	defer stop()
+	x.stop = context.AfterFunc(x.ctx, func() { c.Close() })
 	x.peer = &Peer{ID: rand.Text()[:13], Remote: addrPort(c.RemoteAddr()), Local: addrPort(c.LocalAddr())}
 	x.acquire()
-	defer x.release()
 	if refused := s.addSession(x); refused != nil {
 		c.SetDeadline(time.Now().Add(refuseWithin))
 		x.m.close(refused)
 		x.flush()
+		x.free()
 		if refused == replyShutdown {
-			return ErrServerClosed
+			return nil, ErrServerClosed
 		}
-		return refused
+		return nil, refused
 	}
-	defer s.removeSession(x)
-	defer func() {
-		if r := recover(); r != nil {
-			settings.log.Error("handler panicked", "id", x.peer.ID, "remote", x.peer.Remote, "panic", r, "stack", string(debug.Stack()))
-			err = fmt.Errorf("smtp: handler panicked: %v", r)
-			x.m.close(replyInternalClose)
-			x.flush()
-			x.abortQuietly()
-			x.bye()
-		}
-		if s.draining.Load() && err == nil || s.isClosed() && x.ctx.Err() != nil {
-			err = ErrServerClosed
-		}
-		x.log("disconnected", "error", err)
-		if t := settings.trace.Disconnected; t != nil {
-			t(x.peer, err)
-		}
-	}()
 	x.log("connected", "local", x.peer.Local)
-	err = x.serve()
-	x.abort()
-	if f := x.flush(); err == nil {
-		err = f
+	return x, nil
+}
+
+// end is deferred by ServeConn. A handler that panics costs its own connection only.
+func (x *session) end(err *error) {
+	s := x.srv
+	defer s.removeSession(x)
+	defer x.free()
+	if r := recover(); r != nil {
+		x.m.log.Error("handler panicked", "id", x.peer.ID, "remote", x.peer.Remote, "panic", r, "stack", string(debug.Stack()))
+		*err = fmt.Errorf("smtp: handler panicked: %v", r)
+		x.m.close(replyInternalClose)
+		if x.inData {
+			x.transaction = nil // Data was called, and Abort must not be
+		}
+	}
+	x.abortQuietly()
+	if f := x.flush(); *err == nil {
+		*err = f
 	}
 	x.bye()
-	return err
+	if s.draining.Load() && *err == nil || s.isClosed() && x.ctx.Err() != nil {
+		*err = ErrServerClosed
+	}
+	x.log("disconnected", "error", *err)
+	if t := x.m.trace.Disconnected; t != nil {
+		t(x.peer, *err)
+	}
+}
+
+// free closes the connection and gives back what the session holds.
+func (x *session) free() {
+	x.stop()
+	x.cancel()
+	x.raw.Close()
+	x.release()
 }
 
 // serve runs the session up to its last reply, which is left in the machine's out.
 func (x *session) serve() error {
+	if err := x.greet(); err != nil {
+		return err
+	}
+	for {
+		e, err := x.next()
+		if err == nil && e != eventClosed {
+			err = x.handle(e)
+		}
+		if err != nil || e == eventClosed {
+			return err
+		}
+	}
+}
+
+// greet does all up to the greeting, or the reply that stands in its place.
+func (x *session) greet() error {
 	m := &x.m
 	if t := m.trace.Command; t != nil {
 		m.onCommand = func(line string) { t(x.peer, line) }
@@ -116,18 +154,7 @@ func (x *session) serve() error {
 		return nil
 	}
 	m.say(220, EnhancedCode{}, m.hostname+" "+greetings[m.mode])
-	for {
-		e, err := x.next()
-		if err != nil {
-			return err
-		}
-		if e == eventClosed {
-			return nil
-		}
-		if err := x.handle(e); err != nil {
-			return err
-		}
-	}
+	return nil
 }
 
 var greetings = [...]string{Transfer: "ESMTP", Submission: "ESMTP", LMTP: "LMTP"}
@@ -164,11 +191,7 @@ func (x *session) handle(e event) error {
 	m := &x.m
 	switch e {
 	case eventHello:
-		x.abort()
-		p := *x.peer
-		p.Hello, p.Extended = m.text, m.extended
-		x.peer = &p
-		m.answer(nil)
+		x.hello()
 	case eventMail:
 		defer x.flushIfSlow(time.Now())
 		t, err := x.handler.Begin(x.ctx, x.peer, m.from, m.mail)
@@ -205,6 +228,14 @@ func (x *session) handle(e event) error {
 	return nil
 }
 
+func (x *session) hello() {
+	x.abort()
+	p := *x.peer
+	p.Hello, p.Extended = x.m.text, x.m.extended
+	x.peer = &p
+	x.m.answer(nil)
+}
+
 // flushIfSlow sends the replies so far after a slow decision: the client may have a long row of recipients to be decided on, and it waits for the
 // first reply no longer than for the last.
 func (x *session) flushIfSlow(start time.Time) {
@@ -230,12 +261,14 @@ func (x *session) abort() {
 	}
 }
 
-// abortQuietly is abort after a panic: another one is of no interest.
+// abortQuietly is abort at the end of the session, when a panic is of no more consequence than a log entry.
 func (x *session) abortQuietly() {
-	defer func() { recover() }()
-	if !x.inData { // else Data was called, and Abort must not be
-		x.abort()
-	}
+	defer func() {
+		if r := recover(); r != nil {
+			x.m.log.Error("handler panicked", "id", x.peer.ID, "remote", x.peer.Remote, "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	x.abort()
 }
 
 func (x *session) connect() (Session, error) {

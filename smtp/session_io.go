@@ -73,6 +73,9 @@ func (x *session) fillCommand() error {
 	var deadline time.Time
 	if d := x.m.limits.CommandTimeout; d >= 0 {
 		deadline = x.lineFrom.Add(d)
+		if l := &x.m.limits; x.m.state == stateDiscard && l.MinRate > 0 { // a refused chunk may take its time as others may
+			deadline = deadline.Add(time.Duration(x.m.content.size/l.MinRate) * time.Second)
+		}
 	}
 	if len(x.m.in.space()) == 0 {
 		x.enlarge()
