@@ -7,7 +7,8 @@ import (
 
 // Begin starts a transaction with MAIL and gives the same interface that a server's handler has, so that a proxy hands each call on. The transaction holds the connection until Data or Abort.
 //
-// What the message holds is not known here: the parameters must announce it, and the server must offer what they announce. The errors that the
+// What the message holds is not known here: the parameters must announce it, and the server must offer what they announce. Parameters that [Conn.Send] leaves out
+// are left out here too. The errors that the
 // methods give for replies are an [*Error] without a cause, as the server said it; a proxy may return them as they are.
 func (c *Conn) Begin(ctx context.Context, from ReversePath, params MailParams) (Transaction, error) {
 	if err := c.lock(ctx); err != nil {

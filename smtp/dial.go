@@ -13,6 +13,9 @@ import (
 
 // A Dialer makes connections to SMTP and LMTP servers. The zero value is ready: it uses TLS when the server offers it, does not authenticate, and has the timeouts of RFC 5321.
 // A Dialer is safe for concurrent use as long as its fields are not changed.
+//
+// Commands are pipelined where the server offers it, up to 100 at a time, and the message goes by BDAT where CHUNKING is offered, else by DATA. A
+// message is read in blocks of 32 KiB, whatever its size. Lines end in CRLF on the wire: a lone CR or LF becomes one, but for BODY=BINARYMIME.
 type Dialer struct {
 	Hostname    string       // said in EHLO; default os.Hostname
 	TLS         TLSPolicy    // default: TLSRequired with Auth, except to loopback; TLSOpportunistic otherwise
@@ -92,6 +95,9 @@ func (d *Dialer) Dial(ctx context.Context, addr string) (*Conn, error) {
 	if _, ok := errors.AsType[*tlsFallback](err); ok {
 		// The handshake ended the connection. The policy allows plaintext, on a new one.
 		reason := err
+		if d.Logger != nil {
+			d.Logger.Warn("smtp: TLS failed, going on in plaintext as the policy allows", "addr", addr, "error", reason)
+		}
 		if nc, host, err = d.connect(ctx, addr); err != nil {
 			return nil, err
 		}

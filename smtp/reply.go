@@ -45,8 +45,8 @@ const (
 	maxReplyBytes = 64 << 10
 )
 
-// ErrBadReply is the cause of an [*Error] when the server sent something that is no reply: garbage, a line or a reply that is too long,
-// lines of one reply with different codes, or replies that nobody asked for. The connection is given up.
+// ErrBadReply is the cause of an [*Error] when the server sent something that is no reply: garbage, a line of more than 4096 octets, a
+// reply of more than 256 lines or 64 KiB, lines of one reply with different codes, a code that does not fit the command, or a reply that nobody asked for. The connection is given up.
 var ErrBadReply = errors.New("the server sent something that is not an SMTP reply")
 
 // A replyParser cuts a stream of bytes into replies, wherever the stream is split. It does no I/O and is bounded.
