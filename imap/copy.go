@@ -70,7 +70,7 @@ func (s *session) cmdExpunge(c *command) error {
 	if err := s.advance(); err != nil {
 		return err
 	}
-	uids := deletedUIDs(s.box.view)
+	uids := s.box.view.deletedUIDs()
 	if c.uid {
 		within, _, err := s.box.resolve(set, true)
 		if err != nil {
@@ -82,15 +82,4 @@ func (s *session) cmdExpunge(c *command) error {
 		return nil
 	}
 	return s.box.mbox.Expunge(s.ctx, uids)
-}
-
-func deletedUIDs(v *View) (uids UIDSet) {
-	if v.Deleted() > 0 {
-		for _, m := range v.All() {
-			if m.Flags&FlagDeleted != 0 {
-				uids.Add(m.UID)
-			}
-		}
-	}
-	return uids
 }

@@ -47,6 +47,9 @@ func (s *session) sendESearch(c *command, q *searchQuery, found UIDSet, highest 
 	if c.uid {
 		w.str(" UID")
 	}
+	if q.modseq && !q.all && !q.count { // of the messages that are named (RFC 7162 s3.1.10)
+		highest = s.modSeqOf(q, found)
+	}
 	found = s.box.numbers(found, c.uid)
 	item := func(name string, n uint64) {
 		w.byte(' ')
@@ -73,6 +76,16 @@ func (s *session) sendESearch(c *command, q *searchQuery, found UIDSet, highest 
 		item("MODSEQ", uint64(highest))
 	}
 	w.crlf()
+}
+
+// modSeqOf gives the higher modification sequence of those messages that MIN and MAX name.
+func (s *session) modSeqOf(q *searchQuery, found UIDSet) (highest ModSeq) {
+	for _, uid := range [...]UID{found.Min(), found.Max()} {
+		if seq, ok := s.box.view.Seq(uid); ok && (uid == found.Min() && q.min || uid == found.Max() && q.max) {
+			highest = max(highest, s.box.view.Message(seq).ModSeq)
+		}
+	}
+	return highest
 }
 
 // search finds messages in two rounds. What flags, sizes, dates and sets decide is decided on the view alone; only what is then still open is asked of the backend, which may have an index, and

@@ -67,15 +67,10 @@ func (s *session) describe() {
 	w.str("* ")
 	w.num(uint64(b.exists))
 	w.str(" EXISTS\r\n* 0 RECENT\r\n")
-	if b.view.Unseen() > 0 {
-		for seq, m := range b.view.All() {
-			if m.Flags&FlagSeen == 0 {
-				w.str("* OK [UNSEEN ")
-				w.num(uint64(seq))
-				w.str("] First unseen\r\n")
-				break
-			}
-		}
+	if seq := b.view.firstUnseen(); seq > 0 {
+		w.str("* OK [UNSEEN ")
+		w.num(uint64(seq))
+		w.str("] First unseen\r\n")
 	}
 	w.str("* OK [UIDVALIDITY ")
 	w.num(uint64(b.view.UIDValidity()))
@@ -112,7 +107,7 @@ func (s *session) cmdClose(c *command) error {
 	if err != nil {
 		return ignoreGone(err)
 	}
-	if uids := deletedUIDs(view); !uids.IsEmpty() {
+	if uids := view.deletedUIDs(); !uids.IsEmpty() {
 		return ignoreGone(b.mbox.Expunge(s.ctx, uids))
 	}
 	return nil

@@ -51,6 +51,7 @@ type session struct {
 	account   Account
 	box       *box
 	condstore bool // RFC 7162 s3.1: MODSEQ goes along with FLAGS
+	gone      bool // the client has closed, or the connection broke
 	badInRow  int
 	logins    int // failed
 }
@@ -104,16 +105,17 @@ func (s *session) run(ctx context.Context) (err error) {
 	s.ctx = ctx
 	defer func() {
 		s.close()
+		s.log.Info("disconnected", "err", err)
 		if f := s.srv.trace().Disconnected; f != nil {
 			f(s.remote, s.identity, err)
 		}
-		s.log.Info("disconnected", "err", err)
 	}()
 	if f := s.srv.trace().Connected; f != nil {
 		f(s.remote)
 	}
 	if c, ok := s.conn.(*tls.Conn); ok {
 		if err := s.handshake(c); err != nil {
+			s.gone = true
 			return err
 		}
 	}
@@ -197,11 +199,13 @@ func (s *session) bye(err error) error {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		text = "Idle for too long"
 	case errors.Is(err, io.EOF):
+		s.gone = true
 		if s.in.buffered() == 0 {
 			err = nil
 		}
 		return err
 	default:
+		s.gone = true
 		return err
 	}
 	if s.out.err == nil {
@@ -216,8 +220,20 @@ func (s *session) bye(err error) error {
 	return err
 }
 
+// lingerTime bounds how long the end of a connection waits for a client to have read the last line.
+const lingerTime = time.Second
+
+// close ends the connection in order: TLS says close_notify, and what the client still sends is read for a moment, since closing on unread input may take from it what it was told last.
 func (s *session) close() {
+	defer s.conn.Close()
 	s.unselect()
+	if c, ok := s.conn.(interface{ CloseWrite() error }); ok && s.out.err == nil && s.ctx.Err() == nil && !s.gone {
+		s.raw.SetWriteDeadline(time.Now().Add(lingerTime))
+		if c.CloseWrite() == nil {
+			s.raw.SetReadDeadline(time.Now().Add(lingerTime))
+			io.CopyN(io.Discard, s.conn, 1<<20)
+		}
+	}
 	if s.account != nil {
 		if err := s.account.Close(); err != nil {
 			s.log.Error("closing account failed", "err", err)
