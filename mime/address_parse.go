@@ -99,7 +99,7 @@ func (p *addressParser) cutWord() []byte {
 		case ' ', '\t', '\r', '\n', '"', '(', '<', ',', ';', ':':
 			return p.b[start:p.pos]
 		case '[': // a domain literal has colons
-			if end := bytes.IndexByte(p.b[p.pos:min(len(p.b), p.pos+64)], ']'); end > 0 && p.b[p.pos-1] == '@' {
+			if end := bytes.IndexAny(p.b[p.pos:min(len(p.b), p.pos+64)], "] \t\r\n"); end > 0 && p.b[p.pos-1] == '@' && p.b[p.pos+end] == ']' {
 				p.pos += end
 			}
 		case '=':
@@ -240,14 +240,14 @@ func endsIn(w addressWord, c byte) bool { return !w.quoted && w.text[len(w.text)
 
 func joinAddrSpec(words []addressWord) string {
 	if len(words) == 1 {
-		return string(words[0].text)
+		return string(unfoldBytes(words[0].text)) // an encoded word may be folded
 	}
 	var b []byte
 	for _, w := range words {
 		if w.quoted {
 			b = append(b, quoteLocal(w.text)...)
 		} else {
-			b = append(b, w.text...)
+			b = append(b, unfoldBytes(w.text)...)
 		}
 	}
 	return string(b)

@@ -7,7 +7,7 @@ import (
 
 // DecodeText returns the value of an unstructured header field as text to show: folds become one space, encoded words
 // (RFC 2047) are decoded wherever they stand, and raw 8-bit text is read as UTF-8 or else windows-1252. It never fails: what
-// is no encoded word stays.
+// is no encoded word stays. Line ends and NUL that a word encodes become spaces.
 func DecodeText(value string) string { return decodeText([]byte(value)) }
 
 func decodeText(b []byte) string {
@@ -101,6 +101,9 @@ func (w word) appendBytes(dst []byte) []byte {
 	return dst
 }
 
+// noControls takes out of decoded words what would be dangerous in a line: a sender may have encoded anything.
+var noControls = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ", "\x00", " ")
+
 // decodeWords decodes text with encoded words, folds and raw 8-bit bytes.
 func decodeWords(b []byte) string {
 	var out strings.Builder
@@ -109,7 +112,7 @@ func decodeWords(b []byte) string {
 	var charset []byte
 	flush := func() {
 		if charset != nil {
-			out.WriteString(decodeCharset(string(charset), pending))
+			out.WriteString(noControls.Replace(decodeCharset(string(charset), pending)))
 			pending, charset = pending[:0], nil
 		}
 	}

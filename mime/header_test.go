@@ -53,6 +53,12 @@ func TestHeaderLookupAllocatesNothing(t *testing.T) { // not parallel: it counts
 	require.Zero(t, testing.AllocsPerRun(100, func() { h.Has("X-Empty") }))
 }
 
+func TestDecodeTextHidesLineEnds(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "x Bcc: y", mime.DecodeText("=?utf-8?Q?x=0D=0ABcc:_y?="))
+	require.Equal(t, "x y", mime.ParseAddressList("=?utf-8?Q?x=0Ay?= <a@b>").All()[0].Name)
+}
+
 func TestHeaderZero(t *testing.T) {
 	t.Parallel()
 	var h mime.Header

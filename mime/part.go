@@ -85,14 +85,14 @@ func (p *Part) Charset() string {
 // Disposition returns the Content-Disposition (RFC 2183); its Type is "" if there is none.
 func (p *Part) Disposition() Disposition { return p.Header().Disposition() }
 
-// Filename returns the file name of the disposition, or else the name of the media type, decoded, or "". It is what the
-// sender wrote: never use it as a path.
+// Filename returns the file name of the disposition, or else the name of the media type, decoded, or "". Line ends and NUL
+// are spaces; else it is what the sender wrote: never use it as a path.
 func (p *Part) Filename() string {
 	h := p.Header()
 	if name := h.Disposition().Params.Get("filename"); name != "" {
-		return name
+		return noControls.Replace(name)
 	}
-	return h.ContentType().Params.Get("name")
+	return noControls.Replace(h.ContentType().Params.Get("name"))
 }
 
 // ContentID returns the Content-ID without its angle brackets, or "".

@@ -183,6 +183,7 @@ U3ViamVjdDogaW5zaWRlDQoNCmJvZHk=
 	inside, err := m.Part(2).Embedded()
 	require.NoError(t, err)
 	require.Equal(t, "inside", inside.Header().Get("Subject"))
+	require.Equal(t, "a b c", mime.ParseBytes([]byte("Content-Disposition: attachment; filename*=utf-8''a%0D%0Ab%00c\n\n")).Root().Filename())
 	require.Nil(t, m.Root().Parent())
 	require.Same(t, m.Root(), p.Parent())
 }
