@@ -207,7 +207,7 @@ func scrapMessage(r *rand.Rand) []byte {
 func TestPieces(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(1, 2))
-	rounds := 20000
+	rounds := 10000
 	if raceEnabled {
 		rounds = 1000
 	}
