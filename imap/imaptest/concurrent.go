@@ -64,6 +64,7 @@ func testConcurrent(e *env) {
 	var mu sync.Mutex // guards model
 	model := map[imap.UID]string{}
 	var done atomic.Int32
+	finished := make(chan struct{}) // closed when the last writer is done
 	var wg sync.WaitGroup
 	fail := func(err error) bool {
 		if err != nil {
@@ -73,7 +74,11 @@ func testConcurrent(e *env) {
 	}
 	for w := range writers {
 		wg.Go(func() {
-			defer done.Add(1)
+			defer func() {
+				if done.Add(1) == writers {
+					close(finished)
+				}
+			}()
 			rnd := rand.New(rand.NewPCG(uint64(w), 3))
 			var mine []imap.UID
 			for i := range rounds {
@@ -108,11 +113,22 @@ func testConcurrent(e *env) {
 		})
 	}
 	for range 3 {
+		hint := make(chan struct{}, 1)
+		stop := e.account.Watch(func(id imap.MailboxID) {
+			if id == box.ID() {
+				select {
+				case hint <- struct{}{}:
+				default:
+				}
+			}
+		})
 		wg.Go(func() {
+			defer stop()
 			f := follower{box: box}
-			for last := false; ; last = done.Load() == writers {
-				if fail(f.step(e)) || last {
-					return
+			for last := false; !fail(f.step(e)) && !last; last = done.Load() == writers {
+				select {
+				case <-hint:
+				case <-finished:
 				}
 			}
 		})

@@ -11,7 +11,6 @@ import (
 	"github.com/gomailroom/mailroom/imap"
 	"github.com/gomailroom/mailroom/imap/mailstore"
 	"github.com/gomailroom/mailroom/imap/mailstore/internal/rules"
-	"github.com/gomailroom/mailroom/mime"
 )
 
 // Deliver stores one message in many mailboxes, in one transaction.
@@ -36,12 +35,6 @@ func (s *Store) Deliver(ctx context.Context, m mailstore.Incoming, to []mailstor
 	if err != nil {
 		return fail(temporary(err))
 	}
-	if m.Structure == nil {
-		if m.Structure, err = mime.DecodeStructure(b.structure); err != nil {
-			s.abandon(b)
-			return fail(err)
-		}
-	}
 	date := m.InternalDate
 	if date.IsZero() {
 		date = time.Now()
@@ -50,8 +43,8 @@ func (s *Store) Deliver(ctx context.Context, m mailstore.Incoming, to []mailstor
 	rest := []int{}
 	for i := range to {
 		targets[i] = target{Target: &to[i], mailbox: to[i].Mailbox}
-		if targets[i].err = targets[i].check(); targets[i].err == nil && len(to[i].Prefix) > 0 && m.Structure.Root.HeaderSize == 0 {
-			targets[i].apart = true // with a header before it, a body without one becomes another message
+		if targets[i].err = targets[i].check(); targets[i].err == nil && len(to[i].Prefix) > 0 && !rules.CanShift(m.Content) {
+			targets[i].apart = true // with fields before it, it is another message
 			rest = append(rest, i)
 		}
 	}

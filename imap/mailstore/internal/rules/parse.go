@@ -30,10 +30,26 @@ func WithPrefix(s *mime.Structure, prefix []byte, body imap.Body) (*mime.Structu
 	if err := CheckPrefix(prefix); err != nil {
 		return nil, err
 	}
-	if s.Root.HeaderSize == 0 { // a body without a header: with the prefix it may become one
+	if !CanShift(body) {
 		return Parse(nil, &Prefixed{prefix, body})
 	}
 	return Shift(s, int64(len(prefix))), nil
+}
+
+// CanShift says whether a message begins with the name of a field. Then its structure only shifts when a prefix is put before it; else (no header, an mbox line, a
+// folded line) it may become another.
+func CanShift(body io.ReaderAt) bool {
+	var start [998]byte // RFC 5322 s2.1.1
+	n, _ := body.ReadAt(start[:], 0)
+	for i, c := range start[:n] {
+		if c == ':' {
+			return i > 0
+		}
+		if c <= ' ' || c >= 0x7f {
+			return false
+		}
+	}
+	return false
 }
 
 // ReadBody reads a message of exactly size octets.

@@ -18,9 +18,8 @@ func CheckPrefix(prefix []byte) error {
 		return fmt.Errorf("%w: a prefix must be whole header fields that end with CRLF", imap.ErrCannot)
 	}
 	for line := range bytes.SplitSeq(prefix[:len(prefix)-2], []byte("\r\n")) {
-		colon := bytes.IndexByte(line, ':')
 		folded := len(line) > 0 && (line[0] == ' ' || line[0] == '\t')
-		if bytes.ContainsAny(line, "\r\n\x00") || !folded && colon <= 0 {
+		if bytes.ContainsAny(line, "\r\n\x00") || !folded && !CanShift(Bytes(line)) {
 			return fmt.Errorf("%w: a line of the prefix is no header field", imap.ErrCannot)
 		}
 	}
