@@ -13,7 +13,7 @@ import (
 
 var errEnded = errors.New("mailstore: this append has ended")
 
-// maxAppend is how many octets of small bodies an append keeps in memory.
+// maxAppend is how many octets of small bodies an append keeps in memory; more of them go into the database as they come.
 const maxAppend = 16 << 20
 
 type appending struct {
@@ -46,9 +46,6 @@ func (a *appending) Add(ctx context.Context, m imap.Meta, size int64, r io.Reade
 	if _, _, err := rules.Keywords(nil, m.Keywords); err != nil {
 		return err
 	}
-	if size <= inlineBlob && a.inline+size > maxAppend {
-		return fmt.Errorf("%w: more than %d octets of small messages at once", imap.ErrLimit, maxAppend)
-	}
 	quota, err := s.Usage(ctx, a.box.account.name)
 	if err == nil {
 		err = rules.Room(quota, a.octets+size, int64(len(a.bodies))+1)
@@ -62,7 +59,10 @@ func (a *appending) Add(ctx context.Context, m imap.Meta, size int64, r io.Reade
 	}
 	a.bodies, a.metas = append(a.bodies, b), append(a.metas, m)
 	a.octets += size
-	a.inline += int64(len(b.data))
+	if a.inline += int64(len(b.data)); a.inline > maxAppend && b.data != nil {
+		a.inline -= int64(len(b.data))
+		return s.stageSmall(ctx, b)
+	}
 	return nil
 }
 

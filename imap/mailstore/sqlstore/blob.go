@@ -91,6 +91,19 @@ func (s *Store) stage(ctx context.Context, b *body, n int64, part []byte) error 
 	})
 }
 
+// stageSmall writes a body that is in memory.
+func (s *Store) stageSmall(ctx context.Context, b *body) error {
+	var blob int64
+	err := s.write(ctx, func(w *writeTx) error {
+		blob = w.next(&w.counters.blob)
+		return w.exec("INSERT INTO blob (id, refs, size, created, data) VALUES (?, 0, ?, ?, ?)", blob, b.size, time.Now().Unix(), b.data)
+	})
+	if err == nil {
+		b.blob, b.data = blob, nil
+	}
+	return err
+}
+
 // link makes the body a blob with some references.
 func (w *writeTx) link(b *body, refs int) (blob int64, err error) {
 	if b.blob != 0 {

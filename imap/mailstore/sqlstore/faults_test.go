@@ -279,6 +279,45 @@ type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
+// Many messages in one go need not fit in memory.
+func TestAppendMany(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "mail.db")
+	store := open(t, path, sqlstore.Options{})
+	require.NoError(t, store.CreateAccount(t.Context(), "alice", mailstore.Limits{}))
+	db := openDB(t, path)
+	const size, n = 60_000, 320 // more than 16 MiB
+	for _, commit := range []bool{false, true} {
+		a, err := inbox(t, store).Append(t.Context())
+		require.NoError(t, err)
+		for i := range n {
+			head := fmt.Sprintf("Subject: %d\r\n\r\n", i)
+			require.NoError(t, a.Add(t.Context(), imap.Meta{}, size, io.LimitReader(io.MultiReader(strings.NewReader(head), zeros{}), size)))
+		}
+		var staged int
+		require.NoError(t, db.QueryRow("SELECT count(*) FROM blob").Scan(&staged))
+		require.Positive(t, staged)
+		if commit {
+			_, err = a.Commit(t.Context())
+			require.NoError(t, err)
+			continue
+		}
+		a.Abort()
+		require.NoError(t, db.QueryRow("SELECT count(*) FROM blob").Scan(&staged))
+		require.Zero(t, staged)
+	}
+	all := subjects(t, store)
+	require.Len(t, all, n)
+	require.Equal(t, fmt.Sprint(n-1), all[n-1])
+	for item, err := range inbox(t, store).Fetch(t.Context(), imap.UIDSetRange(n-1, n), imap.Want{Body: true}) {
+		require.NoError(t, err)
+		b, err := io.ReadAll(io.NewSectionReader(item.Body, 0, item.Body.Size()))
+		require.NoError(t, err)
+		require.Len(t, b, size)
+		require.True(t, bytes.HasPrefix(b, fmt.Appendf(nil, "Subject: %d\r\n", item.UID-1)))
+	}
+}
+
 // The text of a message goes with the last of its copies.
 func TestBlobsGo(t *testing.T) {
 	t.Parallel()

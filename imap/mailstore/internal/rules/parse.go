@@ -15,6 +15,9 @@ func Parse(s *mime.Structure, body imap.Body) (*mime.Structure, error) {
 	if s != nil && s.Size == body.Size() {
 		return s, nil
 	}
+	if b, ok := body.(Bytes); ok {
+		return mime.ParseBytes(b).Structure(), nil
+	}
 	m, err := mime.Parse(body, body.Size())
 	if err != nil {
 		return nil, err
