@@ -240,6 +240,7 @@ func TestObservers(t *testing.T) {
 	c.ok("SELECT INBOX")
 	c.fails("NO", "UID COPY 1:* {7+}\r\nnowhere")
 	c.ok("LOGOUT")
+	c.c.Close()
 	require.Equal(t, "alice", <-gone)
 	require.Len(t, auths, 2)
 	require.Equal(t, "mallory", auths[0].Username)

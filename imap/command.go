@@ -133,7 +133,7 @@ func (s *session) finish(c *command, err error) error {
 		if e.Command == "" {
 			e.Command = c.name
 		}
-		status, code, text = string(e.status()), e.Code, oneLine(e.Text)
+		status, code, text = string(e.status()), oneLine(e.Code), oneLine(e.Text)
 		if e.status() == StatusBye {
 			s.traceCommand(c, status, code)
 			return e
@@ -164,6 +164,9 @@ func (s *session) finish(c *command, err error) error {
 		s.out.str(" [")
 		s.out.str(code)
 		s.out.str("]")
+	}
+	if text == "" {
+		text = "Failed" // resp-text has at least one character
 	}
 	s.out.line(" ", text)
 	s.traceCommand(c, status, code)
@@ -198,8 +201,5 @@ func oneLine(s string) string {
 		}
 		return r
 	}, s)
-	if s == "" {
-		return "Failed"
-	}
 	return s[:min(len(s), 400)]
 }

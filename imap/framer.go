@@ -78,6 +78,12 @@ func (f *framer) endCommand(n int) {
 // refuse throws away the literal of n octets that follows, and what comes after it up to the end of the command.
 func (f *framer) refuse(n int64) { f.skipN, f.skip, f.append = n, true, false }
 
+// skipFrom throws away the rest of a command from its line at n on. What the literals before it held is no line.
+func (f *framer) skipFrom(n int) {
+	f.endCommand(n)
+	f.skip = true
+}
+
 // take copies octets of a message.
 func (f *framer) take(p []byte) int {
 	n := copy(p, f.buf[f.off:])
@@ -124,7 +130,7 @@ func (f *framer) next() event {
 		if i < 0 {
 			f.scan = len(b)
 			if len(b)-f.seg > f.maxLine || len(b) > f.maxCommand {
-				f.skip = true
+				f.skipFrom(f.seg)
 				return event{kind: evTooLong, data: b[:min(len(b), f.maxLine)]}
 			}
 			return event{}
@@ -133,7 +139,7 @@ func (f *framer) next() event {
 		line := trimCR(b[f.seg:end])
 		data := b[:f.seg+len(line)]
 		if end-f.seg > f.maxLine || end > f.maxCommand {
-			f.skip = true
+			f.skipFrom(f.seg)
 			return event{kind: evTooLong, data: data[:min(len(data), f.maxLine)]}
 		}
 		size, sync, ok := literalAtEnd(line)

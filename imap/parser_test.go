@@ -125,6 +125,51 @@ func TestErrors(t *testing.T) {
 	require.Equal(t, "imap: FETCH: NO [CORRUPTION] lost", own.Error())
 }
 
+// TestSkippedCommandStaysSkipped sends commands inside the literal of a command that is refused later for its length: they must not be obeyed.
+func TestSkippedCommandStaysSkipped(t *testing.T) {
+	t.Parallel()
+	for name, rest := range map[string]string{
+		"line":                strings.Repeat("y", 200) + "\r\nb NOOP\r\n",
+		"literal on the line": strings.Repeat("y", 200) + " {8+}\r\nx EVIL\r\n\r\nb NOOP\r\n",
+		"literal too big":     " {60+}\r\n" + strings.Repeat("EVIL\r\n", 10) + "\r\nb NOOP\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, step := range []int{1, 7, 1000} {
+				f := &framer{maxLine: 100, maxLiteral: 50, maxCommand: 300, maxDrain: 1000}
+				input := "a SEARCH {16+}\r\nx EVIL\r\ny EVIL\r\n" + rest
+				var kinds []eventKind
+				last := ""
+				for i := 0; i < len(input); i += step {
+					piece := input[i:min(len(input), i+step)]
+					f.commit(copy(f.space(len(piece)), piece))
+					for ev := f.next(); ev.kind != evMore; ev = f.next() {
+						kinds = append(kinds, ev.kind)
+						last = string(ev.data)
+					}
+				}
+				require.Len(t, kinds, 2)
+				require.NotEqual(t, evCommand, kinds[0])
+				require.Equal(t, "b NOOP", last)
+			}
+		})
+	}
+}
+
+// TestNoInjection holds that nothing a client or a sender wrote can end a line of ours.
+func TestNoInjection(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	w := &writer{w: &out}
+	for _, s := range []string{"a\r\nb", "\x00\n", `"\`, "", "é"} {
+		w.string(s)
+		w.byte('|')
+	}
+	require.NoError(t, w.flush())
+	require.Equal(t, "{4}\r\na\r\nb|{2}\r\n?\n|\"\\\"\\\\\"|\"\"|{2}\r\né|", out.String())
+	require.Equal(t, "a??b", oneLine("a\r\nb"))
+}
+
 // FuzzParser reads commands of every kind, none of which may panic or run away.
 func FuzzParser(f *testing.F) {
 	for _, s := range []string{`1:* (FLAGS BODY[1.HEADER.FIELDS ("a" b)]<0.5>) (CHANGEDSINCE 5)`, "1,2:4 +FLAGS.SILENT (\\Seen x)",

@@ -169,6 +169,7 @@ func (c *client) closed() error {
 	c.t.Helper()
 	_, err := c.readLine()
 	require.ErrorIs(c.t, err, io.EOF)
+	c.c.Close()
 	return <-c.done
 }
 

@@ -193,7 +193,7 @@ func (s *session) bye(err error) error {
 	var e *Error
 	switch {
 	case errors.As(err, &e):
-		code, text = e.Code, e.Text
+		code, text = oneLine(e.Code), oneLine(e.Text)
 	case errors.Is(err, ErrServerClosed):
 		code, text, err = "UNAVAILABLE", "The server is going down", nil
 	case errors.Is(err, os.ErrDeadlineExceeded):

@@ -3,6 +3,7 @@ package imap
 import (
 	"io"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -108,6 +109,9 @@ func (w *writer) string(s string) {
 		case c == '"' || c == '\\':
 			escape++
 		case c < 0x20 || c >= 0x7f:
+			if strings.IndexByte(s, 0) >= 0 {
+				s = strings.ReplaceAll(s, "\x00", "?") // no string can hold it (RFC 3501 s9, CHAR8)
+			}
 			w.literal(len(s))
 			w.str(s)
 			return
