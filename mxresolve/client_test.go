@@ -98,6 +98,19 @@ func TestTimerFollowsRoundTrip(t *testing.T) {
 	}
 }
 
+func TestMinWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, r := newLab(t, oneHost)
+		r.Limits.MinWait = 4 * time.Second
+		sent := since(r)
+		s.SetFault("", "", dnstest.Fault{Drop: true})
+		_, err := r.LookupTXT(bg, "example.org")
+		require.Error(t, err)
+		require.Equal(t, []string{"0ms 192.0.2.53 udp", "4000ms 192.0.2.53 udp", "8000ms 192.0.2.53 udp"}, sent())
+	})
+}
+
 func TestSlowAnswerCounts(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -50,6 +50,7 @@
 // # Limits
 //
 //	one question, with all repetitions      10 s               Limits.Timeout
+//	least wait before a repetition          100 ms             Limits.MinWait
 //	questions outstanding per name server   100                Limits.InFlight
 //	first timer; then by round trip         300 ms; 0.1 to 3 s
 //	links of a CNAME chain                  16                 Limits.MaxCNAME

@@ -49,7 +49,7 @@ func (r *Resolver) start() *engine {
 				e.err = err
 				break
 			}
-			u.dial = dial
+			u.dial, u.minWait = dial, e.limits.MinWait
 			e.upstreams = append(e.upstreams, u)
 		}
 		r.engine = e

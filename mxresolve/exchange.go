@@ -85,7 +85,8 @@ func (e *engine) exchange(ctx context.Context, q question) (*message, *upstream,
 			}
 			continue
 		}
-		wait := min(l.up.rto()<<min(turn/len(x.legs), 6), maxRTO)
+		rto := l.up.rto()
+		wait := min(rto<<min(turn/len(x.legs), 6), max(maxRTO, rto))
 		x.turn.Reset(wait)
 		if err := x.send(ctx, l); err != nil {
 			if err == errBusy || l.failed {

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	"github.com/gomailroom/mailroom/internal/memnet"
 	"github.com/gomailroom/mailroom/mxresolve"
@@ -21,6 +22,9 @@ func newLab(t *testing.T, zones string) (*dnstest.Server, *mxresolve.Resolver) {
 	s := addServer(t, n, dnsAddr, zones)
 	r := s.Resolver()
 	r.AllowLoopback = false
+	if r.Limits.MinWait = 0; time.Now().Year() > 2000 { // not in a bubble of synctest: a slow machine must not make it ask twice
+		r.Limits.MinWait = 9 * time.Second
+	}
 	r.Dial = n.DialContext
 	t.Cleanup(func() { r.Close() })
 	return s, r

@@ -77,6 +77,7 @@ type Limits struct {
 	MaxCNAME   int           // links of one CNAME chain; default 16
 	InFlight   int           // questions outstanding at one upstream; default 100
 	CacheBytes int           // bound of each of the two caches (answers, plans), about; default 32 MiB. Negative: nothing is cached
+	MinWait    time.Duration // least wait before a question is repeated; default 100 ms, and 300 ms while the round trip is unknown
 	Timeout    time.Duration // one question, with all its retransmissions and upstreams; default 10 s
 }
 

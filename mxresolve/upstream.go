@@ -35,6 +35,7 @@ type upstream struct {
 	trustAD bool
 	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	slots   chan struct{} // questions in flight
+	minWait time.Duration // Limits.MinWait
 
 	mu        sync.Mutex
 	sockets   [udpSockets]*conn
@@ -207,10 +208,11 @@ func (u *upstream) abilities(now time.Time) (edns, mixed bool) {
 func (u *upstream) rto() time.Duration {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.srtt == 0 {
-		return firstRTO
+	rto := firstRTO
+	if u.srtt > 0 {
+		rto = min(max(u.srtt+4*u.rttvar, minRTO), maxRTO)
 	}
-	return min(max(u.srtt+4*u.rttvar, minRTO), maxRTO)
+	return max(rto, u.minWait)
 }
 
 // answered notes that the upstream lives, and how long it took since its packet was first and last sent.
