@@ -49,28 +49,28 @@ func (w *world) spam(ctx context.Context) {
 
 func (w *world) unknownUser(ctx context.Context) {
 	w.begin("A letter from alice@sender.test to nobody@recipient.test, who does not exist")
-	w.returned(ctx, "nobody@recipient.test", "5.1.1", func(s *step) error {
-		got, err := w.events.await(ctx, "refused")
+	w.returned(ctx, "nobody@recipient.test", "5.1.1", w.refusedAtRCPT(ctx))
+}
+
+// refusedAtRCPT waits until the recipient's server has said no.
+func (w *world) refusedAtRCPT(ctx context.Context) func(*step) error {
+	return func(s *step) error {
+		done, err := w.events.await(ctx, "recipient")
 		if err != nil {
 			return err
 		}
 		s.Said = w.relayWire.take(w.verbose)
-		s.decided("refused at RCPT: %v", got[0].err)
+		if refused := w.events.take("refused"); len(refused) != 1 || done[0].err == nil {
+			return errors.New("the server must have refused the recipient")
+		}
+		s.decided("%v", done[0].err)
 		return nil
-	})
+	}
 }
 
 func (w *world) overQuota(ctx context.Context) {
 	w.begin("A letter from alice@sender.test to carol@recipient.test, whose mailbox is full")
-	w.returned(ctx, "carol@recipient.test", "5.2.2", func(s *step) error {
-		got, err := w.events.await(ctx, "refused")
-		if err != nil {
-			return err
-		}
-		s.Said = w.relayWire.take(w.verbose)
-		s.decided("refused at RCPT: %v", got[0].err)
-		return nil
-	})
+	w.returned(ctx, "carol@recipient.test", "5.2.2", w.refusedAtRCPT(ctx))
 }
 
 func (w *world) nullMX(ctx context.Context) {

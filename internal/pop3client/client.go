@@ -115,10 +115,12 @@ func (c *Client) Reply(command string) (string, error) {
 	return c.reply(command)
 }
 
+// maxReply bounds what a server can make us keep.
+const maxReply = 256 << 20
+
 // Lines reads the lines of a multi-line reply, after Reply, up to the single
 // dot. It returns their octets with CRLF and without dot-stuffing.
 func (c *Client) Lines() ([]byte, error) {
-	const maxReply = 256 << 20
 	var out []byte
 	for {
 		c.deadline()
@@ -145,8 +147,13 @@ func (c *Client) Lines() ([]byte, error) {
 // line reads a line with its CRLF, valid until the next read.
 func (c *Client) line() ([]byte, error) {
 	l, err := c.r.ReadSlice('\n')
-	if errors.Is(err, bufio.ErrBufferFull) {
-		return nil, fmt.Errorf("%w: line of more than 65536 octets", ErrProtocol)
+	if errors.Is(err, bufio.ErrBufferFull) { // messages may have lines of any length
+		long := bytes.Clone(l)
+		for errors.Is(err, bufio.ErrBufferFull) && len(long) <= maxReply {
+			l, err = c.r.ReadSlice('\n')
+			long = append(long, l...)
+		}
+		l = long
 	}
 	if err != nil {
 		return nil, err

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
+	"strings"
 	"time"
 
+	"github.com/gomailroom/mailroom/mime"
 	"github.com/gomailroom/mailroom/smtp"
 )
 
@@ -73,13 +76,13 @@ func (q *Queue) try(ctx context.Context, j *Job, host Host, addr string, left []
 	for i, n := range left {
 		e.To[i] = j.Message.Envelope.To[j.Indexes[n]]
 	}
-	result, dsn, err := q.send(ctx, host, addr, &e, j.Content)
+	result, err := q.send(ctx, j.Domain, host, addr, &e, j.Content)
 	if q.Trace.Attempt != nil {
 		q.Trace.Attempt(j.ID, host, addr, err)
 	}
 	var again []int
 	for i, n := range left {
-		o := outcome{err: err, remote: host.Name, relay: !dsn}
+		o := outcome{err: err, remote: host.Name, relay: result != nil && slices.Contains(result.Dropped, "NOTIFY")}
 		decided := err == nil
 		if result != nil && i < len(result.Recipients) {
 			r := result.Recipients[i]
@@ -94,25 +97,29 @@ func (q *Queue) try(ctx context.Context, j *Job, host Host, addr string, left []
 	return again
 }
 
-// send makes one connection and hands the message over.
-func (q *Queue) send(ctx context.Context, host Host, addr string, e *smtp.Envelope, c smtp.Content) (*smtp.Result, bool, error) {
-	d := q.Dialer
-	d.Hostname = or(d.Hostname, q.Hostname)
-	d.ImplicitTLS, d.LMTP, d.Auth = host.ImplicitTLS, host.LMTP, host.Auth
-	if host.TLS != nil {
-		d.TLS = host.TLS
+// send hands the message over, on a connection of the pool where there is one.
+func (q *Queue) send(ctx context.Context, domain string, host Host, addr string, e *smtp.Envelope, c smtp.Content) (*smtp.Result, error) {
+	dial := func(ctx context.Context) (*smtp.Conn, error) {
+		d := q.Dialer
+		d.ImplicitTLS, d.LMTP, d.Auth = host.ImplicitTLS, host.LMTP, host.Auth
+		if d.Hostname == "" {
+			d.Hostname = q.Hostname
+		}
+		if host.TLS != nil {
+			d.TLS = host.TLS
+		}
+		if d.Reencode == nil {
+			d.Reencode = reencode
+		}
+		return d.Dial(ctx, addr)
 	}
-	conn, err := d.Dial(ctx, addr)
-	if err != nil {
-		return nil, false, err
-	}
-	defer conn.Close()
-	dsn := conn.Capabilities().Has("DSN")
-	result, err := conn.Send(ctx, e, c)
-	if err == nil {
-		_ = conn.Quit(ctx) // the message is handed over: what becomes of QUIT changes nothing
-	}
-	return result, dsn, err
+	// The domain is in the key since TLS rules are a matter of the domain: hosts may serve several with different ones.
+	return q.pool.SendVia(ctx, strings.Join([]string{domain, host.Name, addr}, " "), dial, e, c)
+}
+
+// reencode makes an 8-bit message 7-bit for a host that takes nothing else.
+func reencode(c smtp.Content, caps smtp.Capabilities) (smtp.Content, error) {
+	return mime.ReEncode(c, mime.Capabilities{EightBit: caps.Has("8BITMIME"), UTF8: caps.Has("SMTPUTF8")})
 }
 
 func permanent(err error) bool {

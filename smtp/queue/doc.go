@@ -17,7 +17,7 @@
 //
 // # Limits
 //
-// 100 deliveries at a time and 5 to a domain, 5 addresses for each attempt, retries for 5 days. A message may have any size: texts beyond 1 MiB are streamed
+// 100 deliveries at a time and 5 to a domain, connections kept for 30 seconds and 100 messages, 5 addresses for each attempt, retries for 5 days. A message may have any size: texts beyond 1 MiB are streamed
 // to a file of their own. Memory is about 200 octets a message and 150 a waiting recipient.
 //
 // # Standards

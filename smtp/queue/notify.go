@@ -60,6 +60,9 @@ func (q *Queue) report(to smtp.Recipient, s State, action mime.DSNAction) mime.D
 	if s.Code != 0 {
 		r.Status = s.Enhanced.String()
 		r.Diagnostic = strings.TrimSpace(fmt.Sprintf("%d %s %s", s.Code, s.Enhanced, strings.ReplaceAll(s.Text, "\n", " ")))
+		if s.Remote == "" {
+			r.DiagType = "x-mailroom" // nobody said this to us
+		}
 		if action == mime.ActionFailed && s.Enhanced[0] == 4 {
 			r.Status = fmt.Sprintf("5%s", r.Status[1:]) // given up: what was temporary has become final
 		}

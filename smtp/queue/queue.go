@@ -18,7 +18,7 @@ type Queue struct {
 	Router Router
 
 	Hostname string      // of this server, in EHLO and in notifications; default os.Hostname
-	Dialer   smtp.Dialer // how connections are made; Hostname, TLS, ImplicitTLS, LMTP and Auth are filled in for each host
+	Dialer   smtp.Dialer // how connections are made; what a Host says goes before it, and Reencode has mime.ReEncode as default
 
 	Schedule     Schedule      // default DefaultSchedule
 	DelayNotice  time.Duration // after how long a sender is told that a message is delayed; default 4 hours, negative: never
@@ -33,6 +33,7 @@ type Queue struct {
 	Trace  *Trace
 
 	once    sync.Once
+	pool    *smtp.Pool // of the Run that is active
 	mu      sync.Mutex
 	domains map[string]int // deliveries under way
 	total   int
@@ -102,6 +103,7 @@ func (q *Queue) Run(ctx context.Context) error {
 	if q.Store == nil || q.Router == nil {
 		return errors.New("queue: Store and Router are required")
 	}
+	q.pool = &smtp.Pool{MaxConns: q.MaxPerDomain}
 	work, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	var jobs sync.WaitGroup
@@ -143,7 +145,7 @@ func (q *Queue) Run(ctx context.Context) error {
 		cut()
 		<-drained
 	}
-	return nil
+	return q.pool.Close()
 }
 
 // untilNext is how long to sleep; with nothing to wait for an hour does no harm.
