@@ -124,9 +124,6 @@ var crlfDot = []byte("\r\n.")
 
 // check looks for bare CR, bare LF and NUL: it hops from LF to LF, and compares the number of CRs.
 func (c *content) check(b []byte) *Error {
-	if c.cr && b[0] != '\n' {
-		return replyBareCR
-	}
 	pairs := 0
 	for i := 0; ; pairs++ {
 		j := bytes.IndexByte(b[i:], '\n')
@@ -138,7 +135,7 @@ func (c *content) check(b []byte) *Error {
 		}
 	}
 	if c.cr {
-		pairs-- // its CR is not in b
+		pairs-- // its CR is not in b; if there is no LF either, the numbers differ
 	}
 	if c.cr = b[len(b)-1] == '\r'; c.cr {
 		pairs++ // its LF is still to come

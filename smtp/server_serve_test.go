@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"testing/iotest"
 	"testing/synctest"
@@ -250,3 +251,56 @@ func TestMessageReader(t *testing.T) {
 }
 
 type readerOnly struct{ io.Reader }
+
+// Many clients at once, some of which are rude: every message arrives once, and nothing is left.
+func TestManyConnections(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const clients, messages = 40, 5
+		var n memnet.Network
+		l, err := n.Listen("tcp", "192.0.2.1:25")
+		require.NoError(t, err)
+		var mu sync.Mutex
+		got := make(map[string]int)
+		srv := &Server{Handler: HandlerFunc(func(_ context.Context, _ *Peer, e *Envelope, m io.Reader) error {
+			text, err := io.ReadAll(m)
+			if err == nil {
+				mu.Lock()
+				defer mu.Unlock()
+				got[e.From.String()+" "+strings.TrimSpace(string(text[:20]))]++
+			}
+			return err
+		})}
+		done := make(chan error, 1)
+		go func() { done <- srv.Serve(l) }()
+		var wg sync.WaitGroup
+		for i := range clients {
+			wg.Go(func() {
+				if i%4 == 0 { // leaves in the middle of its message
+					c, err := n.DialContext(context.Background(), "tcp", "192.0.2.1:25")
+					require.NoError(t, err)
+					io.WriteString(c, "EHLO x\r\nMAIL FROM:<rude@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nhalf a message\r\n")
+					c.Close()
+					return
+				}
+				d := &Dialer{NetDial: n.DialContext, Hostname: "client.example"}
+				c, err := d.Dial(context.Background(), "192.0.2.1:25")
+				require.NoError(t, err)
+				defer c.Close()
+				e, err := NewEnvelope(fmt.Sprintf("c%d@example.org", i), "b@example.org")
+				require.NoError(t, err)
+				for k := range messages {
+					_, err := c.Send(context.Background(), e, StringContent(fmt.Sprintf("%-20d", k)+string(mailText(i<<10))))
+					require.NoError(t, err)
+				}
+			})
+		}
+		wg.Wait()
+		require.NoError(t, srv.Shutdown(context.Background()))
+		require.ErrorIs(t, <-done, ErrServerClosed)
+		require.Len(t, got, clients*3/4*messages)
+		for what, times := range got {
+			require.Equal(t, 1, times, what)
+		}
+	})
+}

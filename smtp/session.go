@@ -90,11 +90,8 @@ func (x *session) end(err *error) {
 		x.m.log.Error("handler panicked", "id", x.peer.ID, "remote", x.peer.Remote, "panic", r, "stack", string(debug.Stack()))
 		*err = fmt.Errorf("smtp: handler panicked: %v", r)
 		x.m.close(replyInternalClose)
-		if x.inData {
-			x.transaction = nil // Data was called, and Abort must not be
-		}
 	}
-	x.abortQuietly()
+	x.abortQuietly() // there is no transaction any more if it was Data that panicked
 	if f := x.flush(); *err == nil {
 		*err = f
 	}
