@@ -46,7 +46,7 @@ var behind = []struct {
 func TestModel(t *testing.T) {
 	t.Parallel()
 	rnd := rand.New(rand.NewPCG(1, 2))
-	for range 500 {
+	for range 250 {
 		zone := "real.example. A 192.0.2.9\n"
 		type mx struct{ kind, pref int }
 		var list []mx
