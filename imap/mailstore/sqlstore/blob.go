@@ -20,12 +20,10 @@ type body struct {
 	structure []byte
 }
 
-// stagedChunks is how many chunks go into the database at once: a large message delays small ones by little.
-const stagedChunks = 4
-
-// takeBody reads a body of exactly size octets, and parses it on the way unless its structure is known.
-func (s *Store) takeBody(ctx context.Context, r io.Reader, size int64, known *mime.Structure) (b *body, err error) {
-	b = &body{size: size}
+// takeBody reads a body of exactly size octets, and parses it on the way unless its structure is known. A large one goes into the database chunk by chunk: it delays others
+// by little, and takes little memory.
+func (s *Store) takeBody(ctx context.Context, r io.Reader, size int64, known *mime.Structure) (taken *body, err error) {
+	b := &body{size: size}
 	if size <= inlineBlob {
 		if b.data, err = rules.ReadBody(r, size); err != nil {
 			return nil, err
@@ -45,8 +43,8 @@ func (s *Store) takeBody(ctx context.Context, r io.Reader, size int64, known *mi
 			s.abandon(b)
 		}
 	}()
-	buf := make([]byte, stagedChunks*chunkSize)
-	for n, left := int64(0), size; left > 0; {
+	buf := make([]byte, chunkSize)
+	for n, left := int64(0), size; left > 0; n++ {
 		part := buf[:min(left, int64(len(buf)))]
 		if _, err := io.ReadFull(r, part); err != nil {
 			if err == io.EOF {
@@ -60,7 +58,7 @@ func (s *Store) takeBody(ctx context.Context, r io.Reader, size int64, known *mi
 		if err := s.stage(ctx, b, n, part); err != nil {
 			return nil, err
 		}
-		n, left = n+stagedChunks, left-int64(len(part))
+		left -= int64(len(part))
 	}
 	if parser != nil {
 		known = parser.Close().Structure()
@@ -69,26 +67,22 @@ func (s *Store) takeBody(ctx context.Context, r io.Reader, size int64, known *mi
 	return b, err
 }
 
-// stage writes some chunks, of which n is the first.
+// stage writes a chunk.
 func (s *Store) stage(ctx context.Context, b *body, n int64, part []byte) error {
-	return s.write(ctx, func(w *writeTx) error {
-		blob := b.blob
+	blob := b.blob
+	err := s.write(ctx, func(w *writeTx) error {
 		if n == 0 {
 			blob = w.next(&w.counters.blob)
 			if err := w.exec("INSERT INTO blob (id, refs, size, created) VALUES (?, 0, ?, ?)", blob, b.size, time.Now().Unix()); err != nil {
 				return err
 			}
 		}
-		for i, rest := n, part; len(rest) > 0; i++ {
-			chunk := rest[:min(len(rest), chunkSize)]
-			if err := w.exec("INSERT INTO chunk (blob, n, data) VALUES (?, ?, ?)", blob, i, chunk); err != nil {
-				return err
-			}
-			rest = rest[len(chunk):]
-		}
-		b.blob = blob
-		return nil
+		return w.exec("INSERT INTO chunk (blob, n, data) VALUES (?, ?, ?)", blob, n, part)
 	})
+	if err == nil { // before that the number may yet be another's
+		b.blob = blob
+	}
+	return err
 }
 
 // stageSmall writes a body that is in memory.

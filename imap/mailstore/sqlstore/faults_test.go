@@ -345,7 +345,13 @@ func TestBlobsGo(t *testing.T) {
 	require.Equal(t, 1003, blobs())
 	require.NoError(t, store.DeleteAccount(t.Context(), "bob"))
 	require.Zero(t, blobs())
-	// Nobody takes it: nothing stays.
+	// It breaks off, or nobody takes it: nothing stays.
+	require.NoError(t, store.CreateAccount(t.Context(), "bob", mailstore.Limits{}))
+	a2, err := inbox(t, store).Append(t.Context())
+	require.NoError(t, err)
+	require.Error(t, a2.Add(t.Context(), imap.Meta{}, 600_000, io.LimitReader(zeros{}, 599_999)))
+	require.Zero(t, blobs())
+	require.NoError(t, store.DeleteAccount(t.Context(), "bob"))
 	require.Error(t, store.Deliver(t.Context(), mailstore.Incoming{Content: bytes.NewReader(large)}, []mailstore.Target{{Account: "bob"}})[0])
 	require.Zero(t, blobs())
 }

@@ -147,7 +147,8 @@ func (c *change) puts() []imap.Message {
 
 // view gives the newest picture, from the database where there is none yet.
 func (s *Store) view(ctx context.Context, v *live) (*imap.View, error) {
-	for {
+	const tries = 100 // it takes more than one when others write meanwhile
+	for range tries {
 		if v.gone.Load() {
 			return nil, imap.ErrGone
 		}
@@ -166,6 +167,7 @@ func (s *Store) view(ctx context.Context, v *live) (*imap.View, error) {
 		}
 		s.lives.used(v)
 	}
+	return nil, temporary(fmt.Errorf("mailbox %d went back in time: was the database restored while it was in use?", v.id))
 }
 
 // load reads what is new in the database since the picture, or all.
