@@ -1,0 +1,216 @@
+// Command smtpload compares what a message costs SMTP servers. It starts each server as a process of its own, has Postfix's smtp-source send messages over
+// 20 sessions, with and without connecting anew for each message, and prints the processor time of the server for one message and its ratio.
+//
+//	go run ./cmd/smtpload                 # all cases, best of three rounds
+//	go run ./cmd/smtpload -rounds 1 -size 1024
+//
+// Postfix's programs are in Debian's package postfix; no daemon has to run.
+package main
+
+import (
+	"bufio"
+	"errors"
+	"flag"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/gomailroom/mailroom/internal/bench"
+)
+
+var servers = []string{"mailroom", "go-smtp", "smtp-sink"}
+
+// cases are the sizes of messages and how many of each are sent.
+var cases = []struct{ size, count int }{{1 << 10, 20_000}, {4 << 10, 15_000}, {64 << 10, 4_000}, {1 << 20, 400}}
+
+const sessions = 20
+
+func main() {
+	rounds := flag.Int("rounds", 3, "how often each case is run; the run with the least processor time counts")
+	only := flag.Int("size", 0, "only messages of so many octets")
+	divide := flag.Int("divide", 1, "send that many times fewer messages")
+	child := flag.String("serve", "", "be this server (mailroom or go-smtp) on a free port of 127.0.0.1, and print the address")
+	flag.Parse()
+	run := func() error { return compare(*rounds, *only, *divide) }
+	if *child != "" {
+		run = func() error { return serve(*child) }
+	}
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "smtpload:", err)
+		os.Exit(1)
+	}
+}
+
+func serve(name string) error {
+	sink, ok := bench.Sinks[name]
+	if !ok {
+		return fmt.Errorf("no server %q", name)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(l.Addr())
+	return sink(l)
+}
+
+// program finds one of Postfix's programs, which many put outside of PATH.
+func program(name string) (string, error) {
+	if path, err := exec.LookPath(name); err == nil {
+		return path, nil
+	}
+	return exec.LookPath("/usr/sbin/" + name)
+}
+
+// cost is what one message took.
+type cost struct {
+	cpu, wall time.Duration
+}
+
+func compare(rounds, only, divide int) error {
+	source, err := program("smtp-source")
+	if err != nil {
+		return fmt.Errorf("smtp-source is missing (Debian: apt-get install --no-install-recommends postfix): %w", err)
+	}
+	measured := slices.Clone(servers)
+	if _, err := program("smtp-sink"); err != nil {
+		fmt.Println("smtp-sink is missing and left out:", err)
+		measured = measured[:2]
+	}
+	fmt.Printf("Processor time of the server for a message in microseconds, and messages a second (one smtp-source with %d sessions).\n\n", sessions)
+	fmt.Print("| message | connections |")
+	for _, s := range measured {
+		fmt.Printf(" %s us | msg/s |", s)
+	}
+	for _, s := range measured[1:] {
+		fmt.Printf(" mailroom / %s |", s)
+	}
+	fmt.Printf("\n|---|---|%s\n", strings.Repeat("---:|", 3*len(measured)-1))
+	for _, c := range cases {
+		if only != 0 && c.size != only {
+			continue
+		}
+		for _, reuse := range []bool{false, true} {
+			best := make(map[string]cost)
+			for range rounds { // in turns, so that a noisy minute does not hit one server alone
+				for _, s := range measured {
+					got, err := measure(source, s, c.size, max(sessions, c.count/divide), reuse)
+					if err != nil {
+						return fmt.Errorf("%s: %w", s, err)
+					}
+					if old, ok := best[s]; !ok || got.cpu < old.cpu {
+						best[s] = got
+					}
+				}
+			}
+			report(measured, best, c.size, reuse)
+		}
+	}
+	return nil
+}
+
+func report(measured []string, best map[string]cost, size int, reuse bool) {
+	kind := "one a message"
+	if reuse {
+		kind = "reused"
+	}
+	fmt.Printf("| %d KiB | %s |", size>>10, kind)
+	for _, s := range measured {
+		fmt.Printf(" %.1f | %.0f |", float64(best[s].cpu.Nanoseconds())/1e3, 1/best[s].wall.Seconds())
+	}
+	for _, s := range measured[1:] {
+		fmt.Printf(" %.2f |", float64(best[measured[0]].cpu)/float64(best[s].cpu))
+	}
+	fmt.Println()
+}
+
+// measure runs a server for count messages. What it takes to start and to serve the first sessions is measured before, and taken off.
+func measure(source, server string, size, count int, reuse bool) (cost, error) {
+	start, _, err := load(source, server, size, sessions, reuse)
+	if err != nil {
+		return cost{}, err
+	}
+	cpu, wall, err := load(source, server, size, sessions+count, reuse)
+	n := time.Duration(count)
+	return cost{max(cpu-start, 1) / n, wall / n}, err
+}
+
+func load(source, server string, size, count int, reuse bool) (cpu, wall time.Duration, err error) {
+	p, addr, err := start(server)
+	if err != nil {
+		return 0, 0, err
+	}
+	args := []string{"-s", strconv.Itoa(sessions), "-l", strconv.Itoa(size), "-m", strconv.Itoa(count), "-f", "a@example.org", "-t", "b@example.org"}
+	if reuse {
+		args = append(args, "-d")
+	}
+	began := time.Now()
+	out, err := exec.Command(source, append(args, addr)...).CombinedOutput()
+	wall = time.Since(began)
+	if err != nil {
+		err = fmt.Errorf("smtp-source: %w: %s", err, out)
+	}
+	p.Process.Signal(syscall.SIGTERM)
+	p.Wait() // it was killed: only its processor time counts
+	return p.ProcessState.UserTime() + p.ProcessState.SystemTime(), wall, err
+}
+
+// start runs a server as a child and waits until it listens.
+func start(server string) (*exec.Cmd, string, error) {
+	if server == "smtp-sink" {
+		return startSink()
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, "", err
+	}
+	p := exec.Command(self, "-serve", server)
+	p.Stderr = os.Stderr
+	out, err := p.StdoutPipe()
+	if err != nil {
+		return nil, "", err
+	}
+	if err := p.Start(); err != nil {
+		return nil, "", err
+	}
+	line, err := bufio.NewReader(out).ReadString('\n')
+	return p, strings.TrimSpace(line), err
+}
+
+func startSink() (*exec.Cmd, string, error) {
+	path, err := program("smtp-sink")
+	if err != nil {
+		return nil, "", err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0") // for a port that is free
+	if err != nil {
+		return nil, "", err
+	}
+	addr := l.Addr().String()
+	l.Close()
+	args := []string{addr, "100"}
+	if os.Geteuid() == 0 { // it refuses to stay root
+		args = append([]string{"-u", "nobody"}, args...)
+	}
+	p := exec.Command(path, args...)
+	p.Stderr = os.Stderr
+	if err := p.Start(); err != nil {
+		return nil, "", err
+	}
+	for range 500 {
+		if c, err := net.Dial("tcp", addr); err == nil {
+			c.Close()
+			return p, addr, nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	p.Process.Kill()
+	p.Wait()
+	return nil, "", errors.New("smtp-sink does not listen")
+}
