@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/netip"
@@ -66,11 +67,11 @@ func ExampleServerTrace() {
 	go func() {
 		defer client.Close()
 		r := bufio.NewReader(client)
-		for _, cmd := range []string{"", "a LOGIN alice 12345\r\n", "b LOGOUT\r\n"} {
-			fmt.Fprint(client, cmd)
+		for _, cmd := range []string{"a LOGIN alice 12345\r\n", "b LOGOUT\r\n"} {
 			r.ReadString('\n')
+			fmt.Fprint(client, cmd)
 		}
-		r.ReadString('\n')
+		io.Copy(io.Discard, r)
 	}()
 	if err := srv.ServeConn(context.Background(), server); err != nil {
 		fmt.Println(err)
