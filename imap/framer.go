@@ -62,14 +62,15 @@ func (f *framer) commit(n int) { f.buf = f.buf[:len(f.buf)+n] }
 // buffered is what was fed and not yet handed out.
 func (f *framer) buffered() int { return len(f.buf) - f.off }
 
-// reset drops everything.
-func (f *framer) reset() {
-	f.buf = f.buf[:0]
-	f.endCommand(0)
-	f.skipN, f.skip, f.append = 0, false, false
-	f.off = 0
+// start gives what has come of a command, before its first literal.
+func (f *framer) start() []byte {
+	if f.seg > 0 || f.litEnd > 0 || f.skip || f.skipN > 0 {
+		return nil
+	}
+	return f.buf[f.off:]
 }
 
+// endCommand goes on with the command that begins n octets further.
 func (f *framer) endCommand(n int) {
 	f.off += n
 	f.seg, f.scan, f.litEnd = 0, 0, 0

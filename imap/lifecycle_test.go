@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -276,6 +277,25 @@ func TestStartTLS(t *testing.T) {
 	})
 }
 
+// TestCapabilities are offered in every state: some clients ask only once, before login.
+func TestCapabilities(t *testing.T) {
+	t.Parallel()
+	c := connect(t, newServer(t))
+	lines := []string{c.line()}
+	lines = append(lines, c.ok("CAPABILITY")...)
+	_, end := c.cmd("LOGIN alice secret")
+	lines = append(lines, end)
+	lines = append(lines, c.ok("CAPABILITY")...)
+	c.ok("SELECT INBOX")
+	lines = append(lines, c.ok("CAPABILITY")...)
+	for _, l := range lines {
+		require.Contains(t, l, "CAPABILITY IMAP4rev1 ")
+		for _, want := range []string{"IDLE", "UIDPLUS", "MOVE", "CONDSTORE", "SPECIAL-USE", "LITERAL+", "ESEARCH", "UNSELECT", "NAMESPACE", "ID", "ENABLE"} {
+			require.Regexp(t, " "+regexp.QuoteMeta(want)+`[ \]]|`+regexp.QuoteMeta(want)+"$", l)
+		}
+	}
+}
+
 func TestServeTLSNeedsConfig(t *testing.T) {
 	t.Parallel()
 	var network memnet.Network
@@ -319,6 +339,17 @@ func TestLimits(t *testing.T) {
 		c.send("x NONSENSE\r\n")
 		require.Equal(t, "* BYE Too many bad commands", c.line())
 		require.Error(t, c.closed())
+	})
+	t.Run("other protocols", func(t *testing.T) {
+		t.Parallel()
+		for _, hello := range []string{"\x16\x03\x01\x02\x00\x01\x00", "GET / HTTP/1.1", "POST /x HTTP/1.1\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"} {
+			c := connect(t, newServer(t))
+			c.line()
+			c.send(hello)
+			require.Equal(t, "* BYE This is an IMAP server", c.line(), "%q", hello)
+			c.c.Close()
+			require.Error(t, <-c.done)
+		}
 	})
 	t.Run("lines", func(t *testing.T) {
 		t.Parallel()

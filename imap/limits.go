@@ -16,7 +16,7 @@ type Limits struct {
 	LoginAttempts   int   // failed logins on a connection; default 5
 
 	LoginTimeout time.Duration // until login; default 1 minute
-	IdleTimeout  time.Duration // between commands and in IDLE; default 30 minutes, never less than that by RFC 3501 s5.4
+	IdleTimeout  time.Duration // between commands and in IDLE; default 30 minutes, which RFC 3501 s5.4 wants at least
 	WriteTimeout time.Duration // for a client to take a block of 32 KiB; default 2 minutes
 	ReportEvery  time.Duration // changes told in IDLE are gathered for so long; default 100 ms
 }

@@ -121,6 +121,9 @@ func (s *session) run(ctx context.Context) (err error) {
 	}
 	s.out.line("* OK [CAPABILITY ", s.capabilities(), "] IMAP server ready")
 	for s.state != loggedOut {
+		if s.state == notAuthenticated && notIMAP(s.in.start()) {
+			return s.bye(bye("", "This is an IMAP server"))
+		}
 		ev := s.in.next()
 		if ev.kind != evMore {
 			if err := s.handle(ev); err != nil {
@@ -253,9 +256,6 @@ func (s *session) handle(ev event) error {
 	case evHopeless:
 		return &Error{Status: StatusBye, Code: "TOOBIG", Text: "Literal too large"}
 	}
-	if s.state == notAuthenticated && notIMAP(ev.data) {
-		return bye("", "This is an IMAP server")
-	}
 	return s.command(ev)
 }
 
@@ -269,7 +269,7 @@ func (s *session) refused(ev event, e *Error) error {
 	return s.finish(&command{tag: tag, name: "?", start: time.Now()}, e)
 }
 
-// notIMAP recognizes TLS and HTTP clients on the wrong port, which no answer would help.
+// notIMAP recognizes TLS and HTTP clients on the wrong port by what a command of theirs begins with. No answer would help them.
 func notIMAP(line []byte) bool {
 	if len(line) > 1 && line[0] == 0x16 && line[1] == 3 {
 		return true
