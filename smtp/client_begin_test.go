@@ -2,7 +2,6 @@ package smtp_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -226,17 +225,24 @@ func TestClientLarge(t *testing.T) {
 	}
 }
 
-// More recipients than the server takes are a matter of these only.
+// More recipients than the server takes at once get the message in several transactions.
 func TestClientTooManyRecipients(t *testing.T) {
 	t.Parallel()
 	srv := smtptest.NewUnstartedServer(t)
 	srv.Config.Limits.Recipients = 2
 	srv.Start()
-	r, err := smtp.SendMail(t.Context(), srv.Dialer(), srv.Addr, envelope(t, "alice@a.test", "a@b.test", "b@b.test", "c@b.test"), letter)
-	require.Equal(t, 2, r.Accepted())
-	e, ok := errors.AsType[*smtp.Error](err)
-	require.True(t, ok)
-	require.True(t, e.Temporary())
-	require.Equal(t, smtp.EnhancedCode{4, 5, 3}, e.Enhanced)
-	require.Len(t, srv.Messages(), 1)
+	for name, ignore := range map[string][]string{"announced": nil, "found out": {"LIMITS"}} {
+		t.Run(name, func(t *testing.T) {
+			srv.Reset()
+			d := srv.Dialer()
+			d.Ignore = ignore
+			r, err := smtp.SendMail(t.Context(), d, srv.Addr, envelope(t, "alice@a.test", "a@b.test", "b@b.test", "c@b.test", "d@b.test", "e@b.test"), letter)
+			require.NoError(t, err)
+			require.Equal(t, 5, r.Accepted())
+			got := srv.Messages()
+			require.Len(t, got, 3)
+			require.Len(t, got[1].Envelope.To, 2)
+			require.True(t, got[2].To("e@b.test"))
+		})
+	}
 }

@@ -32,6 +32,7 @@ type Conn struct {
 	wbuf   []byte
 
 	dirty bool  // a transaction may be open on the server: RSET comes first
+	mails int   // transactions so far
 	sent  bool  // a message began to be sent since the turn began
 	dead  error // why the connection cannot be used
 }
@@ -288,6 +289,9 @@ func (c *Conn) expect(r Reply, class int, command string) error {
 		return nil
 	case r.Code >= 400:
 		return r.asError(command)
+	}
+	if r.Code == 334 {
+		r.Text = "" // a challenge
 	}
 	return c.kill(&Error{Code: 421, Enhanced: EnhancedCode{4, 5, 0}, Command: command, Text: "unexpected reply " + r.String(), Err: ErrBadReply})
 }

@@ -2,11 +2,15 @@ package smtp
 
 import (
 	"context"
+	"slices"
 	"time"
 )
 
-// Send sends a message to the recipients of an envelope, in one transaction. The Result is never nil and tells for each recipient what became of it: one that is
+// Send sends a message to the recipients of an envelope. The Result is never nil and tells for each recipient what became of it: one that is
 // refused does not keep the others from their mail.
+//
+// One transaction does it where the server lets it. Recipients beyond the server's limits (RCPTMAX and RCPTDOMAINMAX of RFC 9422), and those that it refuses as too
+// many at once while it takes others (452 4.5.3, RFC 5321 s4.5.3.1.10), follow in further transactions over the same connection.
 //
 // The error is nil when the dialog ran to its end and the server took the message for at least one recipient. Otherwise it is an [*Error]: the reply that
 // refused the message, or, with a cause in Err, why it could not be sent or how the connection failed. Its Temporary method tells whether to try again.
@@ -36,10 +40,34 @@ func (r *Result) fail(err error) {
 	}
 }
 
+// send runs transactions until each recipient has its answer.
 func (c *Conn) send(ctx context.Context, e *Envelope, content Content, res *Result) error {
+	var first error
+	for taken := false; ; {
+		more, err := c.transaction(ctx, e, content, res)
+		taken = taken || err == nil
+		if first == nil {
+			first = err
+		}
+		switch {
+		case c.dead != nil && err != nil:
+			return err
+		case more && slices.ContainsFunc(res.Recipients, func(r RecipientResult) bool { return !r.done }):
+			continue
+		case !taken:
+			return first
+		}
+		res.fail(err) // those whose turn did not come
+		return nil
+	}
+}
+
+// transaction sends the message to the recipients that have no answer yet, or as many of them as the server takes at once. more tells whether others may
+// fare better in a transaction of their own.
+func (c *Conn) transaction(ctx context.Context, e *Envelope, content Content, res *Result) (more bool, err error) {
 	src, params, err := c.prepare(e, content, res)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer src.close()
 	t := transfer{c: c, res: res, src: src}
@@ -47,15 +75,17 @@ func (c *Conn) send(ctx context.Context, e *Envelope, content Content, res *Resu
 	t.bdat = c.has("CHUNKING")
 	t.form.dots = !t.bdat
 	if err := t.commands(e, params); err != nil {
-		return err
+		return false, err
 	}
 	if err := t.envelope(ctx); err != nil {
-		return err
+		return t.nobody, err
 	}
 	if t.bdat {
-		return t.chunks(ctx)
+		err = t.chunks(ctx)
+	} else {
+		err = t.data(ctx)
 	}
-	return t.data(ctx)
+	return err == nil, err
 }
 
 // A transfer is one message on its way out.
@@ -68,6 +98,7 @@ type transfer struct {
 
 	steps    []step
 	accepted []int // the recipients that the server took, as indices
+	nobody   bool  // each recipient was refused
 }
 
 // A step is a command of the envelope.
@@ -96,22 +127,25 @@ func (t *transfer) commands(e *Envelope, params MailParams) error {
 	}
 	t.steps = append(t.steps, step{mail, name, stepMail, c.timeouts.Command})
 	var first error
-	limit, n := c.caps.Limit("RCPTMAX"), 0 // RFC 9422 s4.2
+	if limit := c.caps.Limit("MAILMAX"); limit > 0 && c.mails >= limit { // RFC 9422 s4.1
+		return local(452, EnhancedCode{4, 5, 3}, name, ErrTooManyMails)
+	}
+	n, most := 0, rcptLimit{recipients: c.caps.Limit("RCPTMAX"), domains: c.caps.Limit("RCPTDOMAINMAX")}
 	for i, to := range e.To {
+		if t.res.Recipients[i].done {
+			continue
+		}
 		t.res.Dropped = c.offeredRcpt(&to.Params, t.res.Dropped)
 		line, name, err := c.rcptLine(to.Path, &to.Params)
 		switch {
 		case err != nil:
-		case limit > 0 && n == limit:
-			err = local(452, EnhancedCode{4, 5, 3}, name, ErrTooManyRcpts)
-		default:
+			t.refuse(i, Reply{}, err)
+			if first == nil {
+				first = err
+			}
+		case most.allows(to.Path.Domain):
 			n++
 			t.steps = append(t.steps, step{line, name, i, c.timeouts.Command})
-			continue
-		}
-		t.refuse(i, Reply{}, err)
-		if first == nil {
-			first = err
 		}
 	}
 	if n == 0 {
@@ -182,6 +216,7 @@ func (t *transfer) envelope(ctx context.Context) error {
 		switch s.rcpt {
 		case stepReset: // there is nothing to be done about a refusal but to see what MAIL says
 		case stepMail:
+			c.mails++
 			t.res.Mail = r
 			mailErr = c.expect(r, 2, s.name)
 			return mailErr == nil
@@ -197,9 +232,11 @@ func (t *transfer) envelope(ctx context.Context) error {
 				t.accepted = append(t.accepted, s.rcpt)
 				return true
 			}
-			t.refuse(s.rcpt, r, err)
 			if firstErr == nil {
 				firstErr = err
+			}
+			if len(t.accepted) == 0 || !tooMany(r) { // else it is asked for again once the others have the message
+				t.refuse(s.rcpt, r, err)
 			}
 		}
 		return true
@@ -208,7 +245,7 @@ func (t *transfer) envelope(ctx context.Context) error {
 		return err
 	}
 	if mailErr == nil && len(t.accepted) == 0 {
-		mailErr = firstErr
+		mailErr, t.nobody = firstErr, true
 	}
 	switch {
 	case mailErr != nil && dataReply.Code == 354 && c.d.LMTP: // there would be a reply for each of no recipients: none to wait for
@@ -232,10 +269,10 @@ func (t *transfer) envelope(ctx context.Context) error {
 	return nil
 }
 
-// refused gives a reply to MAIL to every recipient.
+// refused gives a reply to MAIL to every recipient. Where each had a reply of its own there is nothing to give.
 func (t *transfer) refused(err error) error {
 	for i := range t.res.Recipients {
-		if !t.res.Recipients[i].done {
+		if !t.res.Recipients[i].done && !t.nobody {
 			t.refuse(i, t.res.Mail, err)
 		}
 	}

@@ -102,7 +102,7 @@ func (p *replyParser) take(line []byte) (last bool, err error) {
 	}
 	line = bytes.TrimSuffix(line, []byte{'\r'}) // a lone LF is understood too: nothing hangs on it in this direction
 	if p.seen != nil {
-		p.seen(string(cleanText(line)))
+		p.seen(shown(line))
 	}
 	if len(line) < 3 || line[0] < '2' || line[0] > '5' || !isDigit(line[1]) || !isDigit(line[2]) {
 		return false, ErrBadReply
@@ -132,6 +132,14 @@ func (p *replyParser) take(line []byte) (last bool, err error) {
 	p.code = code
 	p.text = append(p.text, cleanText(text)...)
 	return last, nil
+}
+
+// shown is a line as a trace shows it: the challenges of SASL (RFC 4954 s4) are struck out, since with the answers struck out too some would still tell about a password.
+func shown(line []byte) string {
+	if len(line) > 4 && string(line[:3]) == "334" {
+		return string(line[:4]) + "*"
+	}
+	return string(cleanText(line))
 }
 
 // cutEnhanced cuts an enhanced status code from the beginning of a reply's text (RFC 3463 s2).

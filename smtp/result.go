@@ -72,7 +72,7 @@ var (
 	ErrNoDeliverBy     = errors.New("the server does not offer DELIVERBY")               // RFC 2852 s4.1.4
 	ErrTLSRequired     = errors.New("TLS is required and could not be used")             // the TLS policy
 	ErrNoMechanism     = errors.New("no authentication mechanism that may be used here") // credentials and server have none in common
-	ErrTooManyRcpts    = errors.New("more recipients than the server takes at once")     // RFC 9422; send the rest in another transaction
+	ErrTooManyMails    = errors.New("more transactions than the server takes")           // RFC 9422 s4.1; send the rest over another connection
 	ErrBadAddress      = errors.New("an address that cannot be written in SMTP")         // control characters, too long
 	ErrInjection       = errors.New("the server sent data before TLS was negotiated")    // RFC 3207 s4.2, response injection
 	ErrConnUnusable    = errors.New("the connection cannot be used any more")            // an earlier failure, or Close
