@@ -1,39 +1,21 @@
 package spam
 
-// defaultRules holds the weights of all checks of this module in one place.
+// defaultRules holds the weights of all checks of this module in one place. Ordinary mail stays below 3; spam that none of the outright signs gives away has
+// to collect 6 from several sides, since no group but the classifier reaches that alone.
 func defaultRules() *Rules {
 	return &Rules{
-		Weights: map[string]Weight{
-			"CHECK_FAILED": {0, "a check could not be made", ""},
-
-			"SPF_PASS":      {-0.2, "the sending host may use this domain", "auth"},
-			"SPF_FAIL":      {3, "the sending host may not use this domain", "auth"},
-			"SPF_SOFTFAIL":  {1, "the sending host probably may not use this domain", "auth"},
-			"SPF_NEUTRAL":   {0.2, "the domain does not say who may use it", "auth"},
-			"SPF_NONE":      {0.3, "the domain has no SPF policy", "auth"},
-			"SPF_TEMPERROR": {0, "the SPF policy could not be looked up", "auth"},
-			"SPF_PERMERROR": {0.5, "the SPF policy is broken", "auth"},
-
-			"DKIM_PASS":      {-0.2, "a signature holds", "auth"},
-			"DKIM_FAIL":      {1, "no signature holds", "auth"},
-			"DKIM_POLICY":    {0.5, "the signatures are too weak or leave too much out", "auth"},
-			"DKIM_NEUTRAL":   {0.2, "the signatures cannot be read", "auth"},
-			"DKIM_NONE":      {0.2, "there is no signature", "auth"},
-			"DKIM_TEMPERROR": {0, "the key of a signature could not be looked up", "auth"},
-			"DKIM_PERMERROR": {0.5, "the signatures are broken or have no key", "auth"},
-
-			"DMARC_PASS":       {-0.5, "the domain of From is authenticated", "auth"},
-			"DMARC_NONE":       {0.2, "the domain of From is not authenticated, and does not mind", "auth"},
-			"DMARC_QUARANTINE": {6, "the domain of From is not authenticated, and asks for quarantine", ""},
-			"DMARC_REJECT":     {8, "the domain of From is not authenticated, and asks for rejection", ""},
-			"DMARC_TEMPERROR":  {0, "the DMARC policy could not be looked up", "auth"},
-			"DMARC_NA":         {0, "the domain of From has no DMARC policy", "auth"},
-			"FROM_MISSING":     {3, "there is no From", "header"},
-			"FROM_MULTIPLE":    {3, "From has several domains", "header"},
+		Weights: weights(),
+		Groups:  map[string]float64{"auth": 5, "host": 4, "header": 5, "body": 4, "links": 5, "dnsbl": 6},
+		Composites: []Composite{
+			// Somebody pretends to be another, nothing proves who it is, and a link leads astray.
+			{Name: "IMPERSONATION", Any: []string{"FROM_NAME_ADDRESS", "FROM_NAME_DOMAIN", "REPLYTO_ELSEWHERE"}, None: []string{"DMARC_PASS"}},
+			{Name: "PHISHING", All: []string{"IMPERSONATION"},
+				Any: []string{"URL_IP", "URL_USERINFO", "URL_MIXED_SCRIPT", "URL_TEXT_DIFFERS", "URL_ACTIVE", "ATTACHMENT_HTML", "HTML_FORM"}},
+			// Senders who count clicks, and who say who they are.
+			{Name: "URL_TEXT_DIFFERS_KNOWN", All: []string{"URL_TEXT_DIFFERS", "DMARC_PASS"}, Replace: []string{"URL_TEXT_DIFFERS"}},
 		},
-		Groups:  map[string]float64{"auth": 5, "header": 5},
 		Actions: []Threshold{{6, Junk}, {15, Reject}},
-		Force:   map[string]Action{"DMARC_REJECT": Reject, "DMARC_QUARANTINE": Junk},
+		Force:   map[string]Action{"DMARC_REJECT": Reject, "DMARC_QUARANTINE": Junk, "GTUBE": Reject},
 		Texts: map[Action]string{
 			Defer:  "try again later",
 			Reject: "message refused: it looks like spam, or is not from whom it says",

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"unicode"
 )
 
 // A Scorer judges a [Mail]. Score is called as the Mail grows, once for each stage the caller has, and judges by all that is known. An error means that there is no
@@ -75,13 +76,34 @@ func (v *Verdict) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, score %.2f\n", v.Action, v.Score)
 	for _, s := range v.Symbols {
-		fmt.Fprintf(&b, "%7.2f  %-24s %s", s.Score, s.Name, s.Description)
+		fmt.Fprintf(&b, "%7.2f  %-24s %s", s.Score, oneLine(s.Name), oneLine(s.Description))
 		if s.Detail != "" {
-			fmt.Fprintf(&b, " [%s]", s.Detail)
+			fmt.Fprintf(&b, " [%s]", oneLine(s.Detail))
 		}
 		b.WriteByte('\n')
 	}
 	return b.String()
+}
+
+// oneLine leaves out what would break a line or a terminal: details come from messages and from other people's servers.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, s)
+}
+
+// word keeps the characters of symbols' names, at most 60 of them: a field must not be broken by a plug-in's names.
+func word(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r == '_' || r == '-' || r == '.' || r >= '0' && r <= '9' || r >= 'A' && r <= 'Z' || r >= 'a' && r <= 'z' {
+			return r
+		}
+		return '_'
+	}, name)
+	return name[:min(len(name), 60)]
 }
 
 // JSON gives the verdict as one object.
@@ -100,7 +122,7 @@ func (v *Verdict) Header() []byte {
 		if i == 0 {
 			sep = ";"
 		}
-		fmt.Fprintf(&b, "%s\r\n\t%s=%.2f", sep, s.Name, s.Score)
+		fmt.Fprintf(&b, "%s\r\n\t%s=%.2f", sep, word(s.Name), s.Score)
 	}
 	b.WriteString("\r\n")
 	return []byte(b.String())
