@@ -15,24 +15,24 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// proxy hands each transaction on to another server: the whole of it is what Begin has in common with a handler.
-type proxy struct {
+// relay hands each transaction on to another server: the whole of it is what Begin has in common with a handler.
+type relay struct {
 	dialer *smtp.Dialer
 	addr   string
 }
 
-func (p proxy) Connect(ctx context.Context, _ *smtp.Peer) (smtp.Session, error) {
+func (p relay) Connect(ctx context.Context, _ *smtp.Peer) (smtp.Session, error) {
 	c, err := p.dialer.Dial(ctx, p.addr)
 	if err != nil {
 		return nil, err
 	}
 	context.AfterFunc(ctx, func() { c.Close() })
-	return proxySession{c}, nil
+	return relaySession{c}, nil
 }
 
-type proxySession struct{ *smtp.Conn }
+type relaySession struct{ *smtp.Conn }
 
-func (s proxySession) Begin(ctx context.Context, _ *smtp.Peer, from smtp.ReversePath, params smtp.MailParams) (smtp.Transaction, error) {
+func (s relaySession) Begin(ctx context.Context, _ *smtp.Peer, from smtp.ReversePath, params smtp.MailParams) (smtp.Transaction, error) {
 	params.Size = 0
 	return s.Conn.Begin(ctx, from, params)
 }
@@ -58,7 +58,7 @@ func TestProxy(t *testing.T) {
 					s.Script(smtptest.Rule{On: smtptest.OnMessage, Address: "full@*", Reply: smtptest.Reply(452, "4.2.2 full")})
 					s.Refuse("nobody@*", 550, "5.1.1 who")
 				})
-				outer := start("192.0.2.2:25", func(s *smtptest.Server) { s.Config.Handler = proxy{inner.Dialer(), inner.Addr} })
+				outer := start("192.0.2.2:25", func(s *smtptest.Server) { s.Config.Handler = relay{inner.Dialer(), inner.Addr} })
 
 				conn, err := outer.Dialer().Dial(t.Context(), outer.Addr)
 				require.NoError(t, err)

@@ -2,6 +2,7 @@ package smtp_test
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -400,6 +401,21 @@ var dialogs = []dialog{
 		S: 421 4.3.2 going down
 		X:`,
 		want: "bob ok 250; carol MAIL FROM:<alice@a.test>: 421 4.3.2 going down; MAIL FROM:<alice@a.test>: 421 4.3.2 going down"},
+	{name: "XCLIENT", to: []string{"bob@b.test"}, script: hello("XCLIENT NAME ADDR PORT HELO LOGIN DESTADDR") + `
+		C: XCLIENT NAME=spike.example.org ADDR=192.0.2.9 PORT=4711 HELO=[IPv6:+2B] LOGIN=J+C3+BCrgen+20+3D DESTADDR=IPV6:2001:db8::1
+		S: 220 mx.test ESMTP
+		C: EHLO client.test
+		S: 250-mx.test
+		S: 250 SIZE 3
+		`,
+		dialer: func(d *smtp.Dialer) {
+			d.XClient = &smtp.XClient{Name: "spike.example.org", Addr: netip.MustParseAddrPort("192.0.2.9:4711"), Hello: "[IPv6:+]", Proto: "ESMTP",
+				Login: "Jürgen =", Destination: netip.MustParseAddrPort("[2001:db8::1]:25")}
+		},
+		want: "bob MAIL: 552 5.3.4: the message is larger than the server takes; MAIL: 552 5.3.4: the message is larger than the server takes"},
+	{name: "nothing to tell by XCLIENT", to: []string{"bob@b.test"}, script: hello("XCLIENT ADDR", "SIZE 3"),
+		dialer: func(d *smtp.Dialer) { d.XClient = &smtp.XClient{Name: "spike.example.org"} },
+		want:   "bob MAIL: 552 5.3.4: the message is larger than the server takes; MAIL: 552 5.3.4: the message is larger than the server takes"},
 	{name: "a full mailbox is not too many recipients", to: []string{"bob@b.test", "carol@b.test"}, script: hello() + `
 		C: MAIL FROM:<alice@a.test>
 		S: 250 ok

@@ -191,7 +191,8 @@ func TestClientTraceAndLog(t *testing.T) {
 		"C: MAIL FROM:<alice@a.test> SIZE=26\n", "C: BDAT 26 LAST\nmessage\n", "C: QUIT\n"} {
 		require.Contains(t, b.String(), want)
 	}
-	for _, secret := range []string{"correct horse", b64("correct horse"), b64("n,,n=alice")[:8], "Subject: hi"} {
+	require.Equal(t, 2, strings.Count(b.String(), "\nS: 334 *\n"))
+	for _, secret := range []string{b64("r=")[:3], b64("v=")[:3], "correct horse", b64("correct horse"), b64("n,,n=alice")[:8], "Subject: hi"} {
 		require.NotContains(t, b.String(), secret)
 		require.NotContains(t, logged.String(), secret)
 	}

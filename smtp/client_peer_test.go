@@ -129,7 +129,7 @@ func answer(nc net.Conn, extensions string) []byte {
 		case "EHLO", "LHLO":
 			reply("250-answer")
 			for _, e := range strings.Fields(extensions) {
-				reply("250-" + e)
+				reply("250-" + strings.ReplaceAll(e, "_", " "))
 			}
 			reply("250 HELP")
 		case "DATA":

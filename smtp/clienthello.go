@@ -59,6 +59,11 @@ func (c *Conn) open(ctx context.Context, why string) error {
 			return err
 		}
 	}
+	if c.d.XClient != nil {
+		if err := c.xclient(ctx, hello); err != nil {
+			return err
+		}
+	}
 	if c.d.Auth != nil {
 		return c.authenticate(ctx)
 	}

@@ -23,6 +23,7 @@ type Dialer struct {
 	ImplicitTLS bool         // TLS from the first byte (RFC 8314 s3.3), as on port 465; the policy gives the configuration
 	Auth        *Credentials // nil: no authentication
 	LMTP        bool         // speak LMTP (RFC 2033)
+	XClient     *XClient     // whom a proxy speaks for; said after STARTTLS. nil: nothing is said
 	Ignore      []string     // EHLO keywords that are taken as not offered, for servers that do badly what they offer: "CHUNKING"
 
 	NetDial   func(ctx context.Context, network, addr string) (net.Conn, error) // default: a net.Dialer with LocalAddr

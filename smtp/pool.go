@@ -17,9 +17,19 @@ type Pool struct {
 	IdleTimeout time.Duration // how long a connection is kept without use; default 30 seconds
 	MaxAge      time.Duration // how long after it was made a connection is used again; default 5 minutes
 
+	Trace *PoolTrace
+
 	mu           sync.Mutex
 	destinations map[string]*destination
 	closed       bool
+}
+
+// A PoolTrace is a set of hooks that see what a [Pool] does with connections, for counters and for tests. Any of them may be nil. They are called in the goroutine
+// of Send, without locks, and must not block. key is the address, or what SendVia was given.
+type PoolTrace struct {
+	Waited func(key string, d time.Duration)    // a message had to wait for a place at its destination
+	Got    func(key string, c *Conn, kept bool) // a message goes out over a connection: one that was kept, or a new one
+	Put    func(key string, c *Conn, kept bool) // a message is done with, and its connection is kept for the next, or ended
 }
 
 // A destination has the connections to one address.
@@ -68,14 +78,18 @@ func (p *Pool) SendVia(ctx context.Context, key string, dial func(ctx context.Co
 			}
 			c = &pooled{Conn: conn, made: time.Now()}
 		}
-		res, err := c.Send(ctx, e, content)
-		if c.dead == nil {
-			c.messages++
-			p.put(key, d, c)
-		} else if reused && !c.sent && ctx.Err() == nil { // the server hung up while the connection was idle
-			continue
+		if t := p.Trace; t != nil && t.Got != nil {
+			t.Got(key, c.Conn, reused)
 		}
-		return res, err
+		res, err := c.Send(ctx, e, content)
+		again := c.dead != nil && reused && !c.sent && ctx.Err() == nil // the server hung up while the connection was idle
+		kept := c.dead == nil && p.put(key, d, c)
+		if t := p.Trace; t != nil && t.Put != nil {
+			t.Put(key, c.Conn, kept)
+		}
+		if !again {
+			return res, err
+		}
 	}
 }
 
@@ -96,6 +110,15 @@ func (p *Pool) enter(ctx context.Context, key string) (*destination, error) {
 	}
 	d.users++
 	p.mu.Unlock()
+	select {
+	case d.tokens <- struct{}{}:
+		return d, nil
+	default:
+	}
+	if t := p.Trace; t != nil && t.Waited != nil {
+		start := time.Now()
+		defer func() { t.Waited(key, time.Since(start)) }()
+	}
 	select {
 	case d.tokens <- struct{}{}:
 		return d, nil
@@ -139,12 +162,14 @@ func (p *Pool) take(d *destination) *pooled {
 }
 
 // put keeps a connection for the next message, or ends it.
-func (p *Pool) put(key string, d *destination, c *pooled) {
+func (p *Pool) put(key string, d *destination, c *pooled) (kept bool) {
+	c.messages++
+	limit := c.caps.Limit("MAILMAX") // RFC 9422 s4.1
 	p.mu.Lock()
-	if p.closed || c.messages >= cmp.Or(p.MaxMessages, 100) || time.Since(c.made) >= cmp.Or(p.MaxAge, 5*time.Minute) {
+	if p.closed || c.messages >= cmp.Or(p.MaxMessages, 100) || limit > 0 && c.mails >= limit || time.Since(c.made) >= cmp.Or(p.MaxAge, 5*time.Minute) {
 		p.mu.Unlock()
 		go bye(c.Conn)
-		return
+		return false
 	}
 	c.timer = time.AfterFunc(cmp.Or(p.IdleTimeout, 30*time.Second), func() {
 		p.mu.Lock()
@@ -160,6 +185,7 @@ func (p *Pool) put(key string, d *destination, c *pooled) {
 	})
 	d.idle = append(d.idle, c)
 	p.mu.Unlock()
+	return true
 }
 
 // bye says QUIT, which has a short timeout of its own.

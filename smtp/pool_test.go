@@ -1,7 +1,9 @@
 package smtp_test
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"sync"
 	"testing"
@@ -129,6 +131,69 @@ func TestPoolDoesNotSendTwice(t *testing.T) {
 		_, err := p.Send(t.Context(), srv.Addr, envelope(t, "alice@a.test", "bob@b.test"), letter)
 		require.ErrorContains(t, err, "end of data: 421 4.3.2 oops")
 		require.Equal(t, 1, srv.Connections())
+	})
+}
+
+// The hooks tell of each connection that is got and given back, and of waiting.
+func TestPoolTrace(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, p := pooledServer(t, func(s *smtptest.Server) {
+			s.Script(smtptest.Rule{On: smtptest.OnMail, Delay: time.Second})
+		})
+		var mu sync.Mutex
+		var seen []string
+		note := func(format string, args ...any) {
+			mu.Lock()
+			defer mu.Unlock()
+			seen = append(seen, fmt.Sprintf(format, args...))
+		}
+		p.MaxConns, p.MaxMessages = 1, 2
+		p.Trace = &smtp.PoolTrace{
+			Waited: func(key string, d time.Duration) { note("waited for %s %v", key, d) },
+			Got:    func(_ string, c *smtp.Conn, kept bool) { note("got %v over %v", kept, c.RemoteAddr()) },
+			Put:    func(_ string, _ *smtp.Conn, kept bool) { note("put %v", kept) },
+		}
+		poolSend(t, srv, p)
+		var wg sync.WaitGroup
+		wg.Go(func() { poolSend(t, srv, p) })
+		synctest.Wait()
+		wg.Go(func() { poolSend(t, srv, p) })
+		wg.Wait()
+		require.Equal(t, []string{
+			"got false over 192.0.2.1:25", "put true", "got true over 192.0.2.1:25", "put false",
+			"waited for 192.0.2.1:25 1s", "got false over 192.0.2.1:25", "put true",
+		}, seen)
+	})
+}
+
+// RFC 9422 s4.1: a server may say how many transactions it takes over a connection.
+func TestPoolKeepsToMAILMAX(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var n memnet.Network
+		l, err := n.Listen("tcp", "192.0.2.1:25")
+		require.NoError(t, err)
+		defer l.Close()
+		conns := make(chan []byte, 2)
+		go func() {
+			for range 2 {
+				nc, err := l.Accept()
+				if err != nil {
+					return
+				}
+				conns <- answer(nc, "LIMITS_MAILMAX=2")
+			}
+		}()
+		p := smtp.Pool{Dialer: &smtp.Dialer{Hostname: "client.test", NetDial: n.DialContext}}
+		for range 4 {
+			_, err := p.Send(t.Context(), "192.0.2.1:25", envelope(t, "alice@a.test", "bob@b.test"), letter)
+			require.NoError(t, err)
+		}
+		require.NoError(t, p.Close())
+		for range 2 {
+			require.Equal(t, 2, bytes.Count(<-conns, []byte("MAIL FROM")))
+		}
 	})
 }
 

@@ -71,6 +71,7 @@ var (
 	ErrNoFutureRelease = errors.New("the server does not offer FUTURERELEASE")           // RFC 4865
 	ErrNoDeliverBy     = errors.New("the server does not offer DELIVERBY")               // RFC 2852 s4.1.4
 	ErrTLSRequired     = errors.New("TLS is required and could not be used")             // the TLS policy
+	ErrNoXClient       = errors.New("the server does not take XCLIENT from here")        // Dialer.XClient
 	ErrNoMechanism     = errors.New("no authentication mechanism that may be used here") // credentials and server have none in common
 	ErrTooManyMails    = errors.New("more transactions than the server takes")           // RFC 9422 s4.1; send the rest over another connection
 	ErrBadAddress      = errors.New("an address that cannot be written in SMTP")         // control characters, too long

@@ -151,9 +151,7 @@ func (x *session) flush() error {
 	if len(x.m.out) == 0 {
 		return nil
 	}
-	if t := x.m.trace.Reply; t != nil {
-		t(x.peer, string(x.m.out))
-	}
+	x.m.trace.reply(x.peer, x.m.out)
 	if d := x.m.limits.WriteTimeout; d >= 0 {
 		x.raw.SetWriteDeadline(time.Now().Add(d))
 	}

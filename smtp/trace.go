@@ -1,7 +1,12 @@
 package smtp
 
+import (
+	"bytes"
+	"strings"
+)
+
 // A ServerTrace has hooks for what a [Server] does, to log or count it. Each may be nil. They are called on the
-// connection's goroutine and must be quick. Secrets (AUTH) are struck out of commands.
+// connection's goroutine and must be quick. Secrets are struck out: what follows the mechanism in AUTH, the responses, and the challenges.
 type ServerTrace struct {
 	Connected    func(p *Peer)                // before Handler.Connect
 	Command      func(p *Peer, line string)   // a command line, without CRLF
@@ -15,4 +20,19 @@ type MessageInfo struct {
 	Size       int64 // octets of content that were read
 	Recipients int   // accepted recipients
 	Err        error // why it was refused; nil when it was accepted
+}
+
+// reply tells of replies, with the challenges of SASL struck out.
+func (t *ServerTrace) reply(p *Peer, out []byte) {
+	if t.Reply == nil {
+		return
+	}
+	var b strings.Builder
+	for line := range bytes.Lines(out) {
+		if text := bytes.TrimRight(line, "\r\n"); len(text) > 4 && string(text[:4]) == "334 " {
+			line = []byte("334 ***\r\n")
+		}
+		b.Write(line)
+	}
+	t.Reply(p, b.String())
 }
