@@ -27,7 +27,7 @@ func (l *Log) compactor() {
 	}
 }
 
-// compactOnce drops or empties the oldest segment; it tells whether there may be more to do.
+// compactOnce drops the segments that are finished, or empties the oldest; it tells whether there may be more to do.
 func (l *Log) compactOnce() bool {
 	oldest, head := l.log.Oldest(), l.log.Head()
 	l.mu.Lock()
@@ -52,7 +52,7 @@ func (l *Log) compactOnce() bool {
 			l.logger.Warn("queue: cannot remove a finished part of the log", "error", err)
 			return false
 		}
-		return false
+		return true
 	}
 	if l.log.Size() < 4*live+2*l.segment || len(move) == 0 {
 		return false
