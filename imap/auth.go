@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/gomailroom/mailroom/internal/proxyproto"
 	"github.com/gomailroom/mailroom/internal/sasl"
 )
 
@@ -13,19 +14,30 @@ import (
 func (s *Server) sasl() *sasl.Config {
 	s.saslOnce.Do(func() {
 		s.saslConfig.AllowPlaintext = s.InsecureAuth
-		s.saslConfig.Limiter = &sasl.Limiter{}
+		l := s.Limits.withDefaults()
+		s.saslConfig.Limiter = &sasl.Limiter{PerAddress: l.AddressFailures, PerAccount: l.AccountFailures}
+		s.saslConfig.FailDelay = l.FailDelay
 		if s.Auth != nil {
 			s.saslConfig.VerifyPassword = s.Auth.VerifyPassword
 		}
 		if s.SCRAM != nil {
-			s.saslConfig.SCRAM = s.SCRAM.SCRAMKeys
+			s.saslConfig.SCRAM, s.saslConfig.SCRAMHashes = s.SCRAM.SCRAMKeys, s.SCRAMHashes
+		}
+		if s.Tokens != nil {
+			s.saslConfig.Bearer = s.Tokens.VerifyToken
+		}
+		if s.Certificates != nil {
+			s.saslConfig.External = s.Certificates.VerifyCertificate
+		}
+		if s.Secrets != nil {
+			s.saslConfig.Secret = s.Secrets.Secret
 		}
 	})
 	return &s.saslConfig
 }
 
 func (s *session) channel() sasl.Channel {
-	ch := sasl.Channel{Remote: s.remote}
+	ch := sasl.Channel{Remote: s.remote, Private: s.tls}
 	if c, ok := s.conn.(*tls.Conn); ok && s.tls {
 		st := c.ConnectionState()
 		ch.TLS = &st
@@ -34,6 +46,15 @@ func (s *session) channel() sasl.Channel {
 		}
 	}
 	return ch
+}
+
+// proxied takes over what a proxy says of the client.
+func (s *session) proxied(h *proxyproto.Header) {
+	if h.Source.IsValid() {
+		s.remote = h.Source.Addr()
+		s.log = s.srv.logger().With("remote", s.remote)
+	}
+	s.tls = h.TLS != nil
 }
 
 func (s *session) canStartTLS() bool { return s.srv.TLSConfig != nil && !s.tls }

@@ -15,6 +15,10 @@ type Limits struct {
 	BadCommands     int   // BAD in a row; default 20, and at most 5 before login
 	LoginAttempts   int   // failed logins on a connection; default 5
 
+	AddressFailures int           // failed logins of an address (IPv6: a /64) in 15 minutes, before further ones are put off; default 30; negative: any number
+	AccountFailures int           // those of an account; default 60; an address that lately got in is not locked out; negative: any number
+	FailDelay       time.Duration // from a wrong proof to the answer, so that its time tells nothing; default 500 ms; negative: none
+
 	LoginTimeout time.Duration // until login; default 1 minute
 	IdleTimeout  time.Duration // between commands and in IDLE; default 30 minutes, which RFC 3501 s5.4 wants at least
 	WriteTimeout time.Duration // for a client to take a block of 32 KiB; default 2 minutes
@@ -32,6 +36,7 @@ func (l Limits) withDefaults() Limits {
 	def(&l.PendingExpunges, 100_000)
 	def(&l.BadCommands, 20)
 	def(&l.LoginAttempts, 5)
+	def(&l.FailDelay, 500*time.Millisecond)
 	def(&l.LoginTimeout, time.Minute)
 	def(&l.IdleTimeout, 30*time.Minute)
 	def(&l.WriteTimeout, 2*time.Minute)

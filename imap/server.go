@@ -18,7 +18,15 @@ import (
 type Server struct {
 	Backend Backend       // required
 	Auth    Authenticator // passwords: LOGIN, and SASL PLAIN and LOGIN; nil: none of them is offered
-	SCRAM   SCRAMKeys     // SASL SCRAM-SHA-256; nil: not offered
+	SCRAM   SCRAMKeys     // SASL SCRAM-SHA-256 and SCRAM-SHA-256-PLUS; nil: not offered
+
+	SCRAMHashes  []string     // those that SCRAM has keys for, the best first; default SHA-256
+	Tokens       Tokens       // SASL OAUTHBEARER and XOAUTH2; nil: not offered
+	Certificates Certificates // SASL EXTERNAL; nil: not offered
+	Secrets      Secrets      // SASL CRAM-MD5; nil: not offered
+
+	// ProxyFrom lists peers that begin each connection with a PROXY header, version 1 or 2, to tell whom they connect for; without one they are cut off.
+	ProxyFrom []netip.Prefix
 
 	// TLSConfig makes STARTTLS be offered, and is what ServeTLS uses. Without TLS no password is taken: LOGINDISABLED.
 	TLSConfig *tls.Config

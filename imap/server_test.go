@@ -42,7 +42,7 @@ func newServer(t testing.TB) *imap.Server {
 	t.Helper()
 	store := &memstore.Store{}
 	require.NoError(t, store.CreateAccount(context.Background(), "alice", mailstore.Limits{}))
-	return &imap.Server{Backend: store, Auth: passwords{}, InsecureAuth: true}
+	return &imap.Server{Backend: store, Auth: passwords{}, InsecureAuth: true, Limits: imap.Limits{FailDelay: -1}}
 }
 
 // A client speaks IMAP by hand.

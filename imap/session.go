@@ -11,6 +11,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/gomailroom/mailroom/internal/proxyproto"
 )
 
 // state is where a session stands (RFC 3501 s3). The values are bits, so that a command can name several.
@@ -110,6 +112,12 @@ func (s *session) run(ctx context.Context) (err error) {
 			f(s.remote, s.identity, err)
 		}
 	}()
+	if h, err := proxyproto.Accept(s.conn, s.srv.ProxyFrom); err != nil {
+		s.gone = true
+		return err
+	} else if h != nil {
+		s.proxied(h)
+	}
 	if f := s.srv.trace().Connected; f != nil {
 		f(s.remote)
 	}

@@ -43,11 +43,11 @@ const capaFixed = "TOP\r\nUIDL\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nPIPELINING\r\n
 
 // plaintext reports whether USER and PASS are taken.
 func (s *session) plaintext() bool {
-	return s.cfg.sasl.VerifyPassword != nil && (s.conn.TLS != nil || s.cfg.sasl.AllowPlaintext)
+	return s.cfg.sasl.VerifyPassword != nil && (s.conn.TLS != nil || s.conn.Private || s.cfg.sasl.AllowPlaintext)
 }
 
 func (s *session) canStartTLS() bool {
-	return s.cfg.tls != nil && s.conn.TLS == nil && s.state == authorization
+	return s.cfg.tls != nil && s.conn.TLS == nil && !s.conn.Private && s.state == authorization
 }
 
 // lang: RFC 6856 s3, with the one language that must be there.

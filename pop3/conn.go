@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/gomailroom/mailroom/internal/proxyproto"
 	"github.com/gomailroom/mailroom/internal/sasl"
 )
 
@@ -24,6 +25,8 @@ type conn struct {
 	cancel context.CancelFunc
 	remote netip.Addr
 	s      *session
+
+	private bool // a proxy ended the client's TLS
 }
 
 // ServeConn serves one connection until it ends, and closes it. When c is a
@@ -39,6 +42,15 @@ func (s *Server) ServeConn(ctx context.Context, c net.Conn) error {
 	defer cancel()
 	defer context.AfterFunc(ctx, func() { c.Close() })()
 	k := &conn{srv: s, cfg: cfg, raw: c, rw: c, cancel: cancel, remote: address(c.RemoteAddr())}
+	if h, err := proxyproto.Accept(c, s.ProxyFrom); err != nil {
+		cfg.log.Warn("no PROXY header", "proxy", k.remote, "error", err)
+		return err
+	} else if h != nil {
+		k.private = h.TLS != nil
+		if h.Source.IsValid() {
+			k.remote = h.Source.Addr()
+		}
+	}
 	if e := s.add(k); e != nil {
 		c.SetDeadline(time.Now().Add(time.Second))
 		io.WriteString(c, "-ERR "+e.reply()+"\r\n")
@@ -59,7 +71,7 @@ func (k *conn) Write(p []byte) (int, error) {
 }
 
 func (k *conn) serve(ctx context.Context) error {
-	k.s = newSession(ctx, k.cfg, sasl.Channel{Remote: k.remote})
+	k.s = newSession(ctx, k.cfg, sasl.Channel{Remote: k.remote, Private: k.private})
 	k.s.log = k.cfg.log.With("remote", k.remote)
 	k.s.out.w = k
 	defer k.s.close()

@@ -11,6 +11,10 @@ type Limits struct {
 	Write        time.Duration // for a block of up to 64 KiB to be taken; default 5 minutes
 	BadCommands  int           // unknown or malformed commands in a session; default 20
 	AuthFailures int           // in a session; default 3
+
+	AddressFailures int           // failed logins of an address (IPv6: a /64) in 15 minutes, before further ones are put off; default 30; negative: any number
+	AccountFailures int           // those of an account; default 60; an address that lately got in is not locked out; negative: any number
+	FailDelay       time.Duration // from a wrong proof to the answer, so that its time tells nothing; default 500 ms; negative: none
 }
 
 // maxCommand is the longest command line without CRLF, but for AUTH.
@@ -24,6 +28,9 @@ func (l Limits) withDefaults() Limits {
 	or(&l.Write, 5*time.Minute)
 	or(&l.BadCommands, 20)
 	or(&l.AuthFailures, 3)
+	if l.FailDelay == 0 {
+		l.FailDelay = 500 * time.Millisecond
+	}
 	return l
 }
 

@@ -23,13 +23,22 @@ import (
 const NeverExpires = -1
 
 // A Server serves maildrops to POP3 clients. Only Backend has to be set, and
-// one of Auth, SCRAM and Secrets for anybody to come in. The fields must not
+// one of the fields that tell who comes in. The fields must not
 // change once it serves. Its methods may be called concurrently.
 type Server struct {
 	Backend Backend       // required
 	Auth    Authenticator // USER and PASS, AUTH PLAIN and LOGIN; nil: not offered
 	SCRAM   SCRAMKeys     // AUTH SCRAM-SHA-256 and SCRAM-SHA-256-PLUS; nil: not offered
-	Secrets Secrets       // APOP and AUTH CRAM-MD5; nil: not offered
+
+	SCRAMHashes  []string     // those that SCRAM has keys for, the best first; default SHA-256
+	Tokens       Tokens       // AUTH OAUTHBEARER and XOAUTH2; nil: not offered
+	Certificates Certificates // AUTH EXTERNAL; nil: not offered
+	Secrets      Secrets      // APOP and AUTH CRAM-MD5; nil: not offered
+
+	// ProxyFrom lists peers that begin each connection with a PROXY header,
+	// version 1 or 2, to tell whom they connect for; without one they are cut
+	// off. From others such a header is a bad command.
+	ProxyFrom []netip.Prefix
 
 	TLSConfig    *tls.Config // offers STLS, and is what ServeTLS uses; nil: neither
 	InsecureAuth bool        // take plaintext passwords without TLS too
@@ -116,13 +125,20 @@ func (s *Server) prepare() (*settings, error) {
 			c.sasl.VerifyPassword = s.Auth.VerifyPassword
 		}
 		if s.SCRAM != nil {
-			c.sasl.SCRAM = s.SCRAM.SCRAMKeys
+			c.sasl.SCRAM, c.sasl.SCRAMHashes = s.SCRAM.SCRAMKeys, s.SCRAMHashes
+		}
+		if s.Tokens != nil {
+			c.sasl.Bearer = s.Tokens.VerifyToken
+		}
+		if s.Certificates != nil {
+			c.sasl.External = s.Certificates.VerifyCertificate
 		}
 		if s.Secrets != nil {
 			c.sasl.Secret = s.Secrets.Secret
 		}
 		c.sasl.Hostname, c.sasl.AllowPlaintext = c.hostname, s.InsecureAuth
-		c.sasl.Limiter = &sasl.Limiter{}
+		c.sasl.Limiter = &sasl.Limiter{PerAddress: c.limits.AddressFailures, PerAccount: c.limits.AccountFailures}
+		c.sasl.FailDelay = c.limits.FailDelay
 		if s.TLSConfig != nil {
 			c.tls = s.TLSConfig.Clone()
 			if len(c.tls.NextProtos) == 0 {

@@ -23,7 +23,7 @@ func newServer(t testing.TB) (*pop3.Server, *pop3test.Memory) {
 	m.Deliver("alice", []byte("Subject: Grüße\r\n\r\nbody\r\n"))
 	m.Deliver("alice", []byte("Subject: three\r\n\r\n.\r\nQUIT\r\n"))
 	users := pop3test.Users{"alice": "pass word ", "mrose": "tanstaaf", "jörg": "ü"}
-	return &pop3.Server{Backend: m, Auth: users, InsecureAuth: true, Hostname: "pop.example.org", Implementation: "mailroom"}, m
+	return &pop3.Server{Backend: m, Auth: users, InsecureAuth: true, Hostname: "pop.example.org", Implementation: "mailroom", Limits: pop3.Limits{FailDelay: -1}}, m
 }
 
 // A transcript has lines of the client ("C: "), of the server ("S: "), the

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Config is what a server can check. A nil function means that the mechanisms
@@ -40,13 +41,18 @@ type Config struct {
 	AllowPlaintext bool     // offer PLAIN, LOGIN and bearer tokens without TLS
 	Limiter        *Limiter // failures by address and account; nil: not limited
 
+	// FailDelay is the least time from the client's proof to the report that it
+	// was wrong: with more than a lookup takes, the time tells nothing of accounts.
+	FailDelay time.Duration
+
 	unknown fakes
 }
 
 // Channel is what mechanisms need to know of the connection.
 type Channel struct {
-	TLS    *tls.ConnectionState // nil: no TLS
-	Remote netip.Addr           // the peer
+	TLS     *tls.ConnectionState // nil: no TLS, or none that ends here
+	Private bool                 // without TLS: nobody can read it, for a trusted proxy ended its TLS
+	Remote  netip.Addr           // the peer
 
 	// Certificate is the server's own, for tls-server-end-point on the server
 	// side; nil: that binding is not offered. See ServerCertificate.
@@ -83,7 +89,7 @@ type Server interface {
 // Mechanisms returns the names of what is offered on this connection, the
 // strongest first.
 func (c *Config) Mechanisms(ch Channel) []string {
-	private := ch.TLS != nil || c.AllowPlaintext
+	private := ch.TLS != nil || ch.Private || c.AllowPlaintext
 	var names []string
 	if c.External != nil && ch.TLS != nil && len(ch.TLS.VerifiedChains) > 0 {
 		names = append(names, "EXTERNAL")
@@ -186,12 +192,14 @@ type exchange struct {
 	cfg      *Config
 	ch       Channel
 	identity string
+	begun    time.Time // when the proof came
 }
 
 func (x *exchange) Identity() string { return x.identity }
 
 // judge prepares the name, asks the limiter, runs verify, and sets identity.
 func (x *exchange) judge(username string, verify func(username string) (string, error)) error {
+	x.begun = time.Now()
 	name, err := Prepare(username)
 	if err != nil || name == "" {
 		x.cfg.Limiter.Failed(x.ch.Remote, "")
@@ -214,6 +222,12 @@ func (x *exchange) verdict(name, identity string, err error) error {
 		return fmt.Errorf("sasl: cannot check now: %w", errors.Join(err, x.ctx.Err()))
 	}
 	x.cfg.Limiter.Failed(x.ch.Remote, name)
+	if d := x.cfg.FailDelay - time.Since(x.begun); d > 0 {
+		select {
+		case <-time.After(d):
+		case <-x.ctx.Done():
+		}
+	}
 	return ErrFailed
 }
 

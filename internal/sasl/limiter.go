@@ -12,8 +12,8 @@ import (
 // failures. Memory is bounded. The zero value is ready for use, a nil Limiter
 // never refuses, and one may serve several servers.
 type Limiter struct {
-	PerAddress int           // failures in Window; default 30
-	PerAccount int           // failures in Window; default 60
+	PerAddress int           // failures in Window; default 30; negative: any number
+	PerAccount int           // failures in Window; default 60; negative: any number
 	Window     time.Duration // default 15 minutes
 	MaxEntries int           // addresses and accounts remembered; default 100,000
 
@@ -50,10 +50,10 @@ func (l *Limiter) Allow(remote netip.Addr, account string) bool {
 	k := key(remote, account)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.count(limitKey{addr: k.addr}) > float64(or(l.PerAddress, 30)-1) {
+	if l.PerAddress >= 0 && l.count(limitKey{addr: k.addr}) > float64(or(l.PerAddress, 30)-1) {
 		return false
 	}
-	if account == "" || l.count(limitKey{account: k.account}) <= float64(or(l.PerAccount, 60)-1) {
+	if account == "" || l.PerAccount < 0 || l.count(limitKey{account: k.account}) <= float64(or(l.PerAccount, 60)-1) {
 		return true
 	}
 	return l.count(k) > 0

@@ -12,6 +12,7 @@ import (
 	"hash"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/xdg-go/scram"
 )
@@ -120,6 +121,7 @@ func (s *scramServer) Next(response []byte) ([]byte, bool, error) {
 		}
 		return nil, true, nil
 	}
+	s.begun = time.Now()
 	final, err := s.conv.Step(string(response))
 	if err == nil && !s.known {
 		err = ErrFailed

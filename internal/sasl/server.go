@@ -68,6 +68,10 @@ func (s *externalServer) Next(response []byte) ([]byte, bool, error) {
 	if err != nil {
 		return nil, false, ErrFailed
 	}
+	if !s.cfg.Limiter.Allow(s.ch.Remote, "") {
+		return nil, false, ErrLimited
+	}
+	s.begun = time.Now()
 	identity, err := s.cfg.External(s.ctx, s.ch.Remote, authzid, *s.ch.TLS)
 	err = s.verdict("", identity, err)
 	return nil, err == nil, err
@@ -135,6 +139,7 @@ func (s *bearerServer) Next(response []byte) ([]byte, bool, error) {
 	if !s.cfg.Limiter.Allow(s.ch.Remote, authzid) {
 		return nil, false, ErrLimited
 	}
+	s.begun = time.Now()
 	identity, err := s.cfg.Bearer(s.ctx, s.ch.Remote, authzid, token)
 	err = s.verdict(authzid, identity, err)
 	if err == ErrFailed {
