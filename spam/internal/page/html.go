@@ -194,7 +194,7 @@ func (r *reader) endLink() {
 
 func inline(tag atom.Atom) bool {
 	switch tag {
-	case atom.A, atom.B, atom.I, atom.U, atom.S, atom.Em, atom.Strong, atom.Span, atom.Font, atom.Big, atom.Small, atom.Sub, atom.Sup, atom.Tt, atom.Code, atom.Img, atom.Abbr, atom.Wbr, 0:
+	case atom.A, atom.B, atom.I, atom.U, atom.S, atom.Em, atom.Strong, atom.Span, atom.Font, atom.Big, atom.Small, atom.Sub, atom.Sup, atom.Tt, atom.Code, atom.Abbr, atom.Wbr, 0:
 		return true // unknown elements too: they are a way to cut words in two
 	}
 	return false
