@@ -3,6 +3,7 @@
 //
 //	go run ./cmd/smtpload                 # all cases, best of three rounds
 //	go run ./cmd/smtpload -rounds 1 -size 1024
+//	go run ./cmd/smtpload -rounds 1 -size 1024 -servers mailroom -cpuprofile /tmp/smtp.prof
 //
 // Postfix's programs are in Debian's package postfix; no daemon has to run.
 package main
@@ -15,6 +16,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
+	"runtime/pprof"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,7 +27,7 @@ import (
 	"github.com/gomailroom/mailroom/internal/bench"
 )
 
-var servers = []string{"mailroom", "go-smtp", "smtp-sink"}
+var all = []string{"mailroom", "go-smtp", "smtp-sink"}
 
 // cases are the sizes of messages and how many of each are sent.
 var cases = []struct{ size, count int }{{1 << 10, 20_000}, {4 << 10, 15_000}, {64 << 10, 4_000}, {1 << 20, 400}}
@@ -34,12 +37,16 @@ const sessions = 20
 func main() {
 	rounds := flag.Int("rounds", 3, "how often each case is run; the run with the least processor time counts")
 	only := flag.Int("size", 0, "only messages of so many octets")
+	connections := flag.String("connections", "", "only this way: new (one a message) or reused")
 	divide := flag.Int("divide", 1, "send that many times fewer messages")
+	servers := flag.String("servers", strings.Join(all, ","), "which servers; the others are compared with the first")
+	profile := flag.String("cpuprofile", "", "write a profile of the first server's last run to this file")
 	child := flag.String("serve", "", "be this server (mailroom or go-smtp) on a free port of 127.0.0.1, and print the address")
 	flag.Parse()
-	run := func() error { return compare(*rounds, *only, *divide) }
+	c := comparison{rounds: *rounds, only: *only, connections: *connections, divide: *divide, servers: strings.Split(*servers, ","), profile: *profile}
+	run := c.run
 	if *child != "" {
-		run = func() error { return serve(*child) }
+		run = func() error { return serve(*child, *profile) }
 	}
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "smtpload:", err)
@@ -47,7 +54,16 @@ func main() {
 	}
 }
 
-func serve(name string) error {
+// comparison is what is asked for.
+type comparison struct {
+	rounds, only, divide int
+	connections          string
+	servers              []string
+	profile              string
+	source               string // path of smtp-source
+}
+
+func serve(name, profile string) error {
 	sink, ok := bench.Sinks[name]
 	if !ok {
 		return fmt.Errorf("no server %q", name)
@@ -55,6 +71,22 @@ func serve(name string) error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
+	}
+	if profile != "" {
+		f, err := os.Create(profile)
+		if err != nil {
+			return err
+		}
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return err
+		}
+		end := make(chan os.Signal, 1)
+		signal.Notify(end, syscall.SIGTERM)
+		go func() {
+			<-end
+			pprof.StopCPUProfile()
+			os.Exit(0)
+		}()
 	}
 	fmt.Println(l.Addr())
 	return sink(l)
@@ -73,34 +105,36 @@ type cost struct {
 	cpu, wall time.Duration
 }
 
-func compare(rounds, only, divide int) error {
-	source, err := program("smtp-source")
-	if err != nil {
+func (c *comparison) run() error {
+	var err error
+	if c.source, err = program("smtp-source"); err != nil {
 		return fmt.Errorf("smtp-source is missing (Debian: apt-get install --no-install-recommends postfix): %w", err)
 	}
-	measured := slices.Clone(servers)
 	if _, err := program("smtp-sink"); err != nil {
 		fmt.Println("smtp-sink is missing and left out:", err)
-		measured = measured[:2]
+		c.servers = slices.DeleteFunc(c.servers, func(s string) bool { return s == "smtp-sink" })
 	}
 	fmt.Printf("Processor time of the server for a message in microseconds, and messages a second (one smtp-source with %d sessions).\n\n", sessions)
 	fmt.Print("| message | connections |")
-	for _, s := range measured {
+	for _, s := range c.servers {
 		fmt.Printf(" %s us | msg/s |", s)
 	}
-	for _, s := range measured[1:] {
-		fmt.Printf(" mailroom / %s |", s)
+	for _, s := range c.servers[1:] {
+		fmt.Printf(" %s / %s |", c.servers[0], s)
 	}
-	fmt.Printf("\n|---|---|%s\n", strings.Repeat("---:|", 3*len(measured)-1))
-	for _, c := range cases {
-		if only != 0 && c.size != only {
+	fmt.Printf("\n|---|---|%s\n", strings.Repeat("---:|", 3*len(c.servers)-1))
+	for _, k := range cases {
+		if c.only != 0 && k.size != c.only {
 			continue
 		}
 		for _, reuse := range []bool{false, true} {
+			if c.connections != "" && reuse != (c.connections == "reused") {
+				continue
+			}
 			best := make(map[string]cost)
-			for range rounds { // in turns, so that a noisy minute does not hit one server alone
-				for _, s := range measured {
-					got, err := measure(source, s, c.size, max(sessions, c.count/divide), reuse)
+			for range c.rounds { // in turns, so that a noisy minute does not hit one server alone
+				for _, s := range c.servers {
+					got, err := c.measure(s, k.size, max(sessions, k.count/c.divide), reuse)
 					if err != nil {
 						return fmt.Errorf("%s: %w", s, err)
 					}
@@ -109,7 +143,7 @@ func compare(rounds, only, divide int) error {
 					}
 				}
 			}
-			report(measured, best, c.size, reuse)
+			report(c.servers, best, k.size, reuse)
 		}
 	}
 	return nil
@@ -131,18 +165,18 @@ func report(measured []string, best map[string]cost, size int, reuse bool) {
 }
 
 // measure runs a server for count messages. What it takes to start and to serve the first sessions is measured before, and taken off.
-func measure(source, server string, size, count int, reuse bool) (cost, error) {
-	start, _, err := load(source, server, size, sessions, reuse)
+func (c *comparison) measure(server string, size, count int, reuse bool) (cost, error) {
+	start, _, err := c.load(server, size, sessions, reuse)
 	if err != nil {
 		return cost{}, err
 	}
-	cpu, wall, err := load(source, server, size, sessions+count, reuse)
+	cpu, wall, err := c.load(server, size, sessions+count, reuse)
 	n := time.Duration(count)
 	return cost{max(cpu-start, 1) / n, wall / n}, err
 }
 
-func load(source, server string, size, count int, reuse bool) (cpu, wall time.Duration, err error) {
-	p, addr, err := start(server)
+func (c *comparison) load(server string, size, count int, reuse bool) (cpu, wall time.Duration, err error) {
+	p, addr, err := c.start(server)
 	if err != nil {
 		return 0, 0, err
 	}
@@ -151,7 +185,7 @@ func load(source, server string, size, count int, reuse bool) (cpu, wall time.Du
 		args = append(args, "-d")
 	}
 	began := time.Now()
-	out, err := exec.Command(source, append(args, addr)...).CombinedOutput()
+	out, err := exec.Command(c.source, append(args, addr)...).CombinedOutput()
 	wall = time.Since(began)
 	if err != nil {
 		err = fmt.Errorf("smtp-source: %w: %s", err, out)
@@ -162,7 +196,7 @@ func load(source, server string, size, count int, reuse bool) (cpu, wall time.Du
 }
 
 // start runs a server as a child and waits until it listens.
-func start(server string) (*exec.Cmd, string, error) {
+func (c *comparison) start(server string) (*exec.Cmd, string, error) {
 	if server == "smtp-sink" {
 		return startSink()
 	}
@@ -171,6 +205,9 @@ func start(server string) (*exec.Cmd, string, error) {
 		return nil, "", err
 	}
 	p := exec.Command(self, "-serve", server)
+	if c.profile != "" && server == c.servers[0] {
+		p.Args = append(p.Args, "-cpuprofile", c.profile)
+	}
 	p.Stderr = os.Stderr
 	out, err := p.StdoutPipe()
 	if err != nil {
