@@ -276,6 +276,7 @@ func TestJudge(t *testing.T) {
 					require.Contains(t, m, "X-Spam-Status: Yes, score=7.00, action=junk;\r\n\tWORD=7.00\r\n")
 				}
 				for _, m := range append(inbox, junk...) {
+					require.True(t, strings.HasPrefix(m, "Return-Path: <dora@there.test>\r\n"), "RFC 5321 s4.4: it begins the message: %s", m)
 					require.Contains(t, m, "Authentication-Results: mx.here.test; none\r\n", "our own")
 					require.NotContains(t, m, "mx.here.test; spf=pass", "not the forged one")
 				}

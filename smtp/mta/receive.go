@@ -213,7 +213,8 @@ func (l *letter) together() error {
 
 // target judges the message for one account and says where it goes there.
 func (l *letter) target(ctx context.Context, account string, shared []byte) (mailstore.Target, error) {
-	target := mailstore.Target{Account: account, Prefix: slices.Concat(returnPath(l.envelope.From), l.deliveredTo(account), shared)}
+	first, trace := returnPath(l.envelope.From), append(l.deliveredTo(account), shared...) // RFC 5321 s4.4: Return-Path begins the message
+	target := mailstore.Target{Account: account, Prefix: slices.Concat(first, trace)}
 	if l.peer.Identity != "" || l.lmtp || l.m.Scorer == nil {
 		return target, nil
 	}
@@ -233,7 +234,7 @@ func (l *letter) target(ctx context.Context, account string, shared []byte) (mai
 		target.Mailbox = "Junk"
 		target.Keywords = []string{"$Junk"}
 	}
-	target.Prefix = append(v.Header(), target.Prefix...)
+	target.Prefix = slices.Concat(first, v.Header(), trace)
 	return target, nil
 }
 
