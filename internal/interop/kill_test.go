@@ -35,14 +35,14 @@ func deaf(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// TestKill kills the server by SIGKILL at random moments under load. What was answered with 250 is kept or handed on at least once, and UIDs
-// stay what they were. In the first round the relay does not answer.
+// TestKill kills the server by SIGKILL at random moments under load. What was answered with 250 is kept or handed on at least once, what
+// IMAP answered with OK holds, and UIDs stay what they were. In the first round the relay does not answer.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	serverCommand(t, memory) // skips, or builds
 	relay := smtptest.NewServer(t)
 	dir := t.TempDir()
-	local, relayed := map[string]string{}, map[string]string{}
+	local, relayed, changed := map[string]string{}, map[string]string{}, map[uint32]string{}
 	var number atomic.Int64
 	addr := deaf(t)
 	last := snapshot{}
@@ -62,16 +62,20 @@ func TestKill(t *testing.T) {
 		l.wait()
 		maps.Copy(local, l.local)
 		maps.Copy(relayed, l.relayed)
-		t.Logf("round %d: %d tries, %d and %d answered with 250", round, l.attempts.Load(), len(l.local), len(l.relayed))
+		maps.Copy(changed, l.changed)
+		t.Logf("round %d: %d tries, %d and %d answered with 250, %d changes with OK", round, l.attempts.Load(), len(l.local), len(l.relayed), len(l.changed))
 		addr = relay.Addr
 	}
 	require.NotEmpty(t, local)
 	require.NotEmpty(t, relayed)
+	require.NotEmpty(t, changed)
 
 	s := newServer(t, dir, "-relay", relay.Addr)
 	shot := s.snapshot()
 	requireKept(t, last, shot)
 	t.Logf("%d of %d local messages are there twice", requireTaken(t, local, slices.Collect(maps.Values(shot.byUID))), len(local))
+
+	requireChanged(t, changed, s.mailbox("bob", "INBOX"))
 
 	missing := maps.Clone(relayed)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	netsmtp "net/smtp"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,16 +26,20 @@ type load struct {
 	mu       sync.Mutex
 	local    map[string]string // to alice by SMTP: what was sent, by subject
 	relayed  map[string]string // to x@elsewhere.test by submission
+	changed  map[uint32]string // in bob's INBOX by IMAP: the flags that a message has to have, by UID; gone when it was expunged
 	attempts atomic.Int64
 }
 
+const gone = "expunged"
+
 // newLoad starts clients of each kind.
 func newLoad(s *server, number *atomic.Int64, clients int) *load {
-	l := &load{s: s, number: number, local: map[string]string{}, relayed: map[string]string{}}
+	l := &load{s: s, number: number, local: map[string]string{}, relayed: map[string]string{}, changed: map[uint32]string{}}
 	for range clients {
 		l.sending.Go(func() { l.send("local", l.local, "carol@other.test", alice, l.smtp) })
 		l.sending.Go(func() { l.send("relayed", l.relayed, alice, "x@elsewhere.test", l.submissions) })
 	}
+	l.sending.Go(l.change)
 	return l
 }
 
@@ -100,6 +105,69 @@ func (l *load) send(kind string, taken map[string]string, from, to string, dial 
 		l.mu.Unlock()
 	}
 	c.Quit()
+}
+
+// change appends messages, flags the odd ones and expunges every fourth, and keeps what the server said OK to.
+func (l *load) change() {
+	c, err := l.s.dialIMAP("bob")
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	if _, err := c.Select("INBOX", false); err != nil {
+		return
+	}
+	set := func(uid uint32, flags string) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if flags == "" { // asked for and not answered: it may be or not
+			delete(l.changed, uid)
+		} else {
+			l.changed[uid] = flags
+		}
+	}
+	for !l.stop.Load() {
+		l.attempts.Add(1)
+		_, uid, err := c.Append("INBOX", `(\Seen)`, noDate, []byte("Subject: changed\r\n\r\n.\r\n"))
+		if err != nil {
+			return
+		}
+		set(uid, `\Seen`)
+		switch id := strconv.Itoa(int(uid)); {
+		case uid%4 == 0:
+			set(uid, "")
+			if _, err := c.Cmd("UID STORE ", id, ` +FLAGS.SILENT (\Deleted)`); err != nil {
+				return
+			}
+			if _, err := c.Cmd("UID EXPUNGE ", id); err != nil {
+				return
+			}
+			set(uid, gone)
+		case uid%2 == 1:
+			set(uid, "")
+			if _, err := c.Cmd("UID STORE ", id, ` FLAGS.SILENT (\Flagged)`); err != nil {
+				return
+			}
+			set(uid, `\Flagged`)
+		}
+	}
+	c.Logout()
+}
+
+// requireChanged requires that bob's INBOX is as the server said that it is.
+func requireChanged(t *testing.T, changed map[uint32]string, there []kept) {
+	t.Helper()
+	flags := map[uint32]string{}
+	for _, m := range there {
+		flags[m.uid] = m.flags
+	}
+	for uid, want := range changed {
+		got, ok := flags[uid]
+		require.Equal(t, want == gone, !ok, "UID %d, %s", uid, want)
+		if ok {
+			require.Equal(t, want, got, "UID %d", uid)
+		}
+	}
 }
 
 // snapshot is a mailbox as seen at one time.

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -62,19 +63,32 @@ func tlsConfig() *tls.Config {
 	return &tls.Config{RootCAs: pool, ServerName: "localhost"}
 }
 
-// imap opens an IMAP session of the strict client, over TLS.
-func (s *server) imap(user string) *imapclient.Client {
-	s.t.Helper()
-	nc, err := net.DialTimeout("tcp", s.addr["imaps"], 10*time.Second)
-	require.NoError(s.t, err)
-	c, err := imapclient.New(s.t.Context(), tls.Client(nc, tlsConfig()), nil)
-	require.NoError(s.t, err)
-	s.t.Cleanup(func() { c.Close() })
+// dialIMAP opens an IMAP session of the strict client, over TLS.
+func (s *server) dialIMAP(user string) (*imapclient.Client, error) {
+	nc, err := (&tls.Dialer{NetDialer: &net.Dialer{Timeout: 10 * time.Second}, Config: tlsConfig()}).DialContext(s.t.Context(), "tcp", s.addr["imaps"])
+	if err != nil {
+		return nil, err
+	}
+	c, err := imapclient.New(s.t.Context(), nc, nil)
+	if err != nil {
+		return nil, errors.Join(err, nc.Close())
+	}
 	password := alicePassword
-	if strings.HasPrefix(user, "bob") {
+	if user != "alice" {
 		password = bobPassword
 	}
-	require.NoError(s.t, c.Login(user, password))
+	if err := c.Login(user, password); err != nil {
+		return nil, errors.Join(err, c.Close())
+	}
+	return c, nil
+}
+
+// imap is dialIMAP for a session that has to begin.
+func (s *server) imap(user string) *imapclient.Client {
+	s.t.Helper()
+	c, err := s.dialIMAP(user)
+	require.NoError(s.t, err)
+	s.t.Cleanup(func() { c.Close() })
 	return c
 }
 
@@ -131,6 +145,9 @@ func (s *server) arrived(user, name, message string) {
 // requireTrace requires that only fields that servers add stand above a message.
 func requireTrace(t *testing.T, above string) {
 	t.Helper()
+	if strings.Contains(above, "Return-Path: ") {
+		require.True(t, strings.HasPrefix(above, "Return-Path: "), "RFC 5321 s4.4: it begins the message: %s", above)
+	}
 	for line := range strings.SplitSeq(strings.TrimSuffix(above, "\r\n"), "\r\n") {
 		name, _, _ := strings.Cut(line, ":")
 		if line != "" && line[0] != ' ' && line[0] != '\t' && name != "Received" && name != "Return-Path" && name != "Delivered-To" && name != "Authentication-Results" && !strings.HasPrefix(name, "X-") &&

@@ -104,6 +104,7 @@ func TestTerminateUnderLoad(t *testing.T) {
 	require.NotEmpty(t, l.local)
 	shot := again.snapshot()
 	require.Zero(t, requireTaken(t, l.local, slices.Collect(maps.Values(shot.byUID))), "delivered twice")
+	requireChanged(t, l.changed, again.mailbox("bob", "INBOX"))
 	for id := range l.relayed {
 		_, err := relay.WaitFor(t.Context(), func(m *smtptest.Received) bool { return subject(string(m.Data)) == id })
 		require.NoError(t, err)
