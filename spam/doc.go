@@ -32,7 +32,7 @@
 //	BAYES_SPAM                 7.0  it is like what was called spam
 //	BAYES_HAM                 -3.0  it is like what was kept
 //	IMPERSONATION              0.0  the sender claims another's name, unproven
-//	PHISHING                   3.0  a false name, and a link or form that leads elsewhere
+//	PHISHING                   3.0  a false name, and a link or page that leads elsewhere
 //	URL_TEXT_DIFFERS_KNOWN     0.0  links are redirected by a sender who is known
 //
 //	                        group auth, at most 5 together
@@ -79,7 +79,7 @@
 //	SUBJECT_EMPTY              0.8  there is no subject
 //	SUBJECT_CAPS               1.5  the subject is in capitals
 //	SUBJECT_EXCLAIMS           1.2  the subject shouts with !!! or $$$
-//	SUBJECT_FAKE_REPLY         0.8  the subject says Re: and nothing is answered
+//	SUBJECT_FAKE_REPLY         0.2  the subject says Re: and nothing is answered
 //	FROM_MISSING               3.0  there is no From
 //	FROM_MULTIPLE              3.0  From has several domains
 //	FROM_INVALID               2.0  From has no address
@@ -102,7 +102,7 @@
 //	HTML_ONLY                  0.4  there is HTML without plain text
 //	HTML_IMAGE_ONLY            1.5  there are pictures and links, and hardly any text
 //	HTML_HIDDEN_TEXT           1.5  text is hidden from the reader
-//	HTML_FORM                  1.0  there is a form
+//	HTML_FORM                  0.5  there is a form
 //	HTML_SCRIPT                1.5  there is a script
 //	TEXT_HTML_DIFFER           1.5  plain text and HTML say different things
 //

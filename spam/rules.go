@@ -8,9 +8,9 @@ func defaultRules() *Rules {
 		Groups:  map[string]float64{"auth": 5, "host": 4, "header": 5, "body": 4, "links": 5, "dnsbl": 6},
 		Composites: []Composite{
 			// Somebody pretends to be another, nothing proves who it is, and a link leads astray.
-			{Name: "IMPERSONATION", Any: []string{"FROM_NAME_ADDRESS", "FROM_NAME_DOMAIN", "REPLYTO_ELSEWHERE"}, None: []string{"DMARC_PASS"}},
+			{Name: "IMPERSONATION", Any: []string{"FROM_NAME_ADDRESS", "FROM_NAME_DOMAIN"}, None: []string{"DMARC_PASS"}},
 			{Name: "PHISHING", All: []string{"IMPERSONATION"},
-				Any: []string{"URL_IP", "URL_USERINFO", "URL_MIXED_SCRIPT", "URL_TEXT_DIFFERS", "URL_ACTIVE", "ATTACHMENT_HTML", "HTML_FORM"}},
+				Any: []string{"URL_IP", "URL_USERINFO", "URL_MIXED_SCRIPT", "URL_TEXT_DIFFERS", "URL_ACTIVE", "ATTACHMENT_HTML"}},
 			// Senders who count clicks, and who say who they are.
 			{Name: "URL_TEXT_DIFFERS_KNOWN", All: []string{"URL_TEXT_DIFFERS", "DMARC_PASS"}, Replace: []string{"URL_TEXT_DIFFERS"}},
 		},

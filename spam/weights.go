@@ -8,7 +8,7 @@ func weights() map[string]Weight {
 		"BAYES_SPAM":             {7, "it is like what was called spam", ""},
 		"BAYES_HAM":              {-3, "it is like what was kept", ""},
 		"IMPERSONATION":          {0, "the sender claims another's name, unproven", ""},
-		"PHISHING":               {3, "a false name, and a link or form that leads elsewhere", ""},
+		"PHISHING":               {3, "a false name, and a link or page that leads elsewhere", ""},
 		"URL_TEXT_DIFFERS_KNOWN": {0, "links are redirected by a sender who is known", ""},
 
 		"SPF_PASS":      {-0.2, "the sending host may use this domain", "auth"},
@@ -54,7 +54,7 @@ func weights() map[string]Weight {
 		"SUBJECT_EMPTY":      {0.8, "there is no subject", "header"},
 		"SUBJECT_CAPS":       {1.5, "the subject is in capitals", "header"},
 		"SUBJECT_EXCLAIMS":   {1.2, "the subject shouts with !!! or $$$", "header"},
-		"SUBJECT_FAKE_REPLY": {0.8, "the subject says Re: and nothing is answered", "header"},
+		"SUBJECT_FAKE_REPLY": {0.2, "the subject says Re: and nothing is answered", "header"},
 		"FROM_MISSING":       {3, "there is no From", "header"},
 		"FROM_MULTIPLE":      {3, "From has several domains", "header"},
 		"FROM_INVALID":       {2, "From has no address", "header"},
@@ -76,7 +76,7 @@ func weights() map[string]Weight {
 		"HTML_ONLY":        {0.4, "there is HTML without plain text", "body"},
 		"HTML_IMAGE_ONLY":  {1.5, "there are pictures and links, and hardly any text", "body"},
 		"HTML_HIDDEN_TEXT": {1.5, "text is hidden from the reader", "body"},
-		"HTML_FORM":        {1, "there is a form", "body"},
+		"HTML_FORM":        {0.5, "there is a form", "body"},
 		"HTML_SCRIPT":      {1.5, "there is a script", "body"},
 		"TEXT_HTML_DIFFER": {1.5, "plain text and HTML say different things", "body"},
 

@@ -134,9 +134,6 @@ func received(s *subject) {
 			return
 		}
 		switch {
-		case r.By == "" && r.From == "":
-			s.add("RECEIVED_FORGED", "a field without from and by")
-			return
 		case r.IP.IsValid() && r.IP.Is4() && r.IP.As4()[0] == 0:
 			s.add("RECEIVED_FORGED", r.IP.String())
 			return

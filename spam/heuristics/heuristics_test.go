@@ -100,6 +100,7 @@ func TestMessage(t *testing.T) {
 		{"many", normal(fields{"To": strings.Repeat("a@example.net,\r\n ", 60) + "b@example.net"}, "x"), []string{"TO_MANY"}},
 		{"to oneself", normal(fields{"To": "ANN@example.com"}, "x"), []string{"FROM_IS_TO"}},
 		{"forged trace", normal(fields{"Received": "from a by b; " + time.Now().Add(100*time.Hour).Format(time.RFC1123Z)}, "x"), []string{"RECEIVED_FORGED"}},
+		{"trace of qmail", normal(fields{"Received": "(qmail 4711 invoked by uid 500); " + time.Now().Format(time.RFC1123Z)}, "x"), nil},
 		{"trace", normal(fields{"Received": "from a.example (a.example [192.0.2.1]) by b.example; " + time.Now().Format(time.RFC1123Z)}, "x"), nil},
 		{"test text", normal(fields{}, "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\n"), []string{"GTUBE"}},
 		{"HTML only", html("<p>" + prose), []string{"HTML_ONLY"}},
