@@ -265,7 +265,7 @@ func (s *session) cmdLsub(c *command) error {
 
 // matchPattern matches a name with "*", which is anything, and "%", which is anything within a level. It costs at most the product of both lengths.
 func matchPattern(pattern, name string) bool {
-	if strings.IndexAny(pattern, "*%") < 0 {
+	if !strings.ContainsAny(pattern, "*%") {
 		return pattern == name
 	}
 	if len(pattern) > 4*maxMailboxName {

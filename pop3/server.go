@@ -176,7 +176,7 @@ func (s *Server) Serve(l net.Listener) error {
 			}
 			// Out of file descriptors, or the peer was gone already: the listener is
 			// still good, as net/http sees it.
-			if t, ok := errors.AsType[net.Error](err); ok && t.Temporary() {
+			if t, ok := err.(interface{ Temporary() bool }); ok && t.Temporary() {
 				wait = min(max(2*wait, 5*time.Millisecond), time.Second)
 				cfg.log.Warn("accept failed, trying again", "error", err, "wait", wait)
 				time.Sleep(wait)

@@ -18,6 +18,8 @@ import (
 	"github.com/gomailroom/mailroom/smtp/queue"
 	"github.com/gomailroom/mailroom/spam"
 	"github.com/gomailroom/mailroom/spam/auth"
+	"github.com/gomailroom/mailroom/spam/bayes"
+	"github.com/gomailroom/mailroom/spam/heuristics"
 )
 
 // house is the mail server of one domain: all of it in one value each.
@@ -25,6 +27,7 @@ type house struct {
 	domain, host string
 	addr         map[string]string // of its listeners, by protocol
 	log          *queue.Log
+	filter       *bayes.Classifier
 	servers      []interface{ Close() error }
 	stop         context.CancelFunc
 	running      sync.WaitGroup
@@ -36,7 +39,7 @@ type user struct {
 }
 
 func newHouse(ctx context.Context, w *world, domain, host string, users ...user) (_ *house, err error) {
-	h := &house{domain: domain, host: host, addr: map[string]string{}, stop: func() {}}
+	h := &house{domain: domain, host: host, addr: map[string]string{}, stop: func() {}, filter: &bayes.Classifier{Store: &bayes.Memory{}}}
 	defer func() {
 		if err != nil {
 			h.close()
@@ -62,7 +65,7 @@ func newHouse(ctx context.Context, w *world, domain, host string, users ...user)
 
 	agent := &mta.MTA{
 		Hostname: host, Store: store, Directory: directory,
-		Scorer: &spam.Engine{First: auth.Checks(resolver)},
+		Scorer: &spam.Engine{First: auth.Checks(resolver), Checks: append(heuristics.Checks(heuristics.Options{Names: []string{host}}), h.filter)},
 		Signers: func(domain string) []dkim.Signer {
 			if domain != h.domain || domain != "sender.test" {
 				return nil

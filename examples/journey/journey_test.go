@@ -54,7 +54,7 @@ func TestJSON(t *testing.T) {
 	for _, s := range got.Letters[0].Steps {
 		names = append(names, s.Name)
 	}
-	require.Equal(t, []string{"composed", "submitted", "queued", "looked up", "handed over", "checked and scored", "filed", "read over IMAP", "read over POP3"}, names)
+	require.Equal(t, []string{"composed", "submitted", "queued", "looked up", "handed over", "checked and scored", "filed", "read over IMAP", "learned", "read over POP3"}, names)
 }
 
 func TestOwnMessage(t *testing.T) {

@@ -50,10 +50,11 @@ func plainLetter(to, subject string) mime.Letter {
 	return mime.Letter{From: mime.Addr("Alice Müller", "alice@sender.test"), To: []mime.Address{mime.Addr("", to)}, Subject: subject, Text: "Hello,\n\nare you there?\n\nAlice\n"}
 }
 
+// spamText lacks its date.
 const spamText = `From: "Your Bank" <service@bank.test>
 To: <bob@recipient.test>
-Subject: URGENT!!! YOUR ACCOUNT WILL BE CLOSED
-Date: Sat, 21 Nov 2026 12:00:00 +0000
+Subject: Urgent: your account will be closed
+Date: %s
 Message-ID: <1@bank.test>
 MIME-Version: 1.0
 Content-Type: text/html; charset=utf-8

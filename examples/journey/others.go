@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/gomailroom/mailroom/mime"
 	"github.com/gomailroom/mailroom/smtp"
+	"github.com/gomailroom/mailroom/spam"
 )
 
 // spam is a letter of somebody who claims to be a bank.
@@ -20,7 +22,7 @@ func (w *world) spam(ctx context.Context) {
 		if err != nil {
 			return err
 		}
-		_, err = smtp.SendMail(ctx, d, "192.0.2.22:25", e, bytesContent(withCRLF([]byte(spamText))))
+		_, err = smtp.SendMail(ctx, d, "192.0.2.22:25", e, bytesContent(withCRLF(fmt.Appendf(nil, spamText, time.Now().Format(time.RFC1123Z)))))
 		s.Said = said.take(w.verbose)
 		return err
 	})
@@ -32,9 +34,9 @@ func (w *world) spam(ctx context.Context) {
 		e, err := w.filed(ctx, s)
 		return errors.Join(err, want(e.account+" "+e.mailbox, "bob@recipient.test Junk", "mailbox"))
 	})
-	w.step("read over IMAP", func(s *step) error {
-		got, err := w.readIMAP(ctx, s, w.recipient, "bob@recipient.test", "builder", "Junk")
-		if err != nil {
+	var got []byte
+	w.step("read over IMAP", func(s *step) (err error) {
+		if got, err = w.readIMAP(ctx, s, w.recipient, "bob@recipient.test", "builder", "Junk"); err != nil {
 			return err
 		}
 		h := mime.ParseBytes(got).Header()
@@ -43,6 +45,24 @@ func (w *world) spam(ctx context.Context) {
 		if !strings.Contains(h.Get("X-Spam-Status"), "DMARC_QUARANTINE") {
 			return errors.New("the reasons must stand in the header")
 		}
+		return nil
+	})
+	w.learn(ctx, got, true)
+}
+
+// learn tells the filter of bob's what he thinks of a message that he read.
+func (w *world) learn(ctx context.Context, raw []byte, isSpam bool) {
+	w.step("learned", func(s *step) error {
+		const account = "bob@recipient.test"
+		filter, m := w.recipient.filter, mime.ParseBytes(raw)
+		if err := filter.Learn(ctx, &spam.Mail{Account: account, Message: m}, isSpam); err != nil {
+			return err
+		}
+		r, err := filter.Classify(ctx, account, m)
+		if err != nil {
+			return err
+		}
+		s.decided("bob's filter now knows %d messages as spam and %d as not; it speaks up from 20 of each", r.Learned.Spam, r.Learned.Ham)
 		return nil
 	})
 }

@@ -105,6 +105,7 @@ func (w *world) ordinary(ctx context.Context, own []byte) {
 		}
 		return same(s, sent, got)
 	})
+	w.learn(ctx, sent, false)
 	if mailbox == "INBOX" {
 		w.step("read over POP3", func(s *step) error {
 			got, err := w.readPOP3(ctx, s, w.recipient, "bob@recipient.test", "builder")

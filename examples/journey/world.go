@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"strings"
 
 	"github.com/gomailroom/mailroom/internal/certs"
 	"github.com/gomailroom/mailroom/mime/dkim"
@@ -16,7 +15,6 @@ import (
 	"github.com/gomailroom/mailroom/mxresolve/dnstest"
 	"github.com/gomailroom/mailroom/smtp"
 	"github.com/gomailroom/mailroom/smtp/queue"
-	"github.com/gomailroom/mailroom/spam"
 )
 
 // zones is all that the name server knows. The hosts are on 192.0.2.0/24; world.dial finds the sockets that stand for them. SPF is about the
@@ -163,13 +161,4 @@ func (w *world) close() {
 	if w.temp != "" {
 		os.RemoveAll(w.temp)
 	}
-}
-
-// symbols prints a verdict in a line.
-func symbols(v *spam.Verdict) string {
-	var names []string
-	for _, s := range v.Symbols {
-		names = append(names, fmt.Sprintf("%s %.1f", s.Name, s.Score))
-	}
-	return strings.Join(names, ", ")
 }

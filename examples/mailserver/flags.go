@@ -115,7 +115,7 @@ func (c *config) check() error {
 		return errors.New("at least one -user NAME:PASSWORD is required (-h explains the flags)")
 	}
 	if c.dir == "" {
-		return errors.New("-dir is empty; for a server that keeps nothing give " + memory)
+		return errors.New("-dir is empty; give " + memory + " for a server that keeps nothing")
 	}
 	if (c.cert == "") != (c.key == "") {
 		return errors.New("-cert and -key belong together")

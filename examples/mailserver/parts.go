@@ -20,6 +20,7 @@ import (
 	"github.com/gomailroom/mailroom/smtp/queue"
 	"github.com/gomailroom/mailroom/spam"
 	"github.com/gomailroom/mailroom/spam/auth"
+	"github.com/gomailroom/mailroom/spam/heuristics"
 )
 
 func newDirectory(c *config) (*mailstore.Directory, error) {
@@ -92,7 +93,8 @@ func newScorer(c *config, log *slog.Logger) spam.Scorer {
 	if c.resolver != "none" {
 		r = newResolver(c)
 	}
-	return &spam.Engine{First: auth.Checks(r), Logger: log}
+	checks := heuristics.Checks(heuristics.Options{Resolver: r, Names: []string{c.domain}})
+	return &spam.Engine{First: auth.Checks(r), Checks: checks, Logger: log}
 }
 
 // newRouter says how mail for other domains leaves; nil when it cannot.

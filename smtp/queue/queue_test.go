@@ -26,7 +26,6 @@ type world struct {
 	mu     sync.Mutex
 	routes map[string][]Host
 	got    []delivered
-	events []string
 	began  time.Time
 }
 
