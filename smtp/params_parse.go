@@ -193,10 +193,16 @@ func parseOriginalRecipient(s string) (o OriginalRecipient, ok bool) {
 	if !isKeyword(kind) || address == "" || len(s) > 500 {
 		return o, false
 	}
-	decode := decodeXtext
 	if strings.EqualFold(kind, "utf-8") {
-		decode = decodeUnitext
+		address, err := decodeUnitext(address)
+		return OriginalRecipient{Type: kind, Address: address}, err == nil
 	}
-	address, err := decode(address)
-	return OriginalRecipient{Type: kind, Address: address}, err == nil
+	plain, err := decodeXtext(address)
+	if err != nil && strings.EqualFold(kind, "rfc822") { // Postfix 3.7 has UTF-8 within xtext, where RFC 6533 s3 has another type
+		if plain, err = xtextOctets(address); err == nil {
+			plain, err = decodeUnitext(plain)
+			kind = "utf-8"
+		}
+	}
+	return OriginalRecipient{Type: kind, Address: plain}, err == nil
 }

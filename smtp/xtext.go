@@ -27,7 +27,16 @@ func appendXtext(b []byte, s string) []byte {
 // decodeXtext is the reverse. What comes out is printable ASCII, as RFC 3461 s4.2 and s4.4 ask of the decoded values,
 // so that it can go into a header field of a report.
 func decodeXtext(s string) (string, error) {
-	if strings.IndexByte(s, '+') < 0 && isPrintable(s) {
+	s, err := xtextOctets(s)
+	if err == nil && !isPrintable(s) {
+		err = errXtext
+	}
+	return s, err
+}
+
+// xtextOctets decodes xtext, whatever comes out.
+func xtextOctets(s string) (string, error) {
+	if strings.IndexByte(s, '+') < 0 {
 		return s, nil
 	}
 	b := make([]byte, 0, len(s))
@@ -43,9 +52,6 @@ func decodeXtext(s string) (string, error) {
 			}
 			c = byte(hi<<4 | lo)
 			i += 2
-		}
-		if c < ' ' || c > '~' {
-			return "", errXtext
 		}
 		b = append(b, c)
 	}
