@@ -31,7 +31,7 @@ func (anybody) VerifyPassword(_ context.Context, _ netip.Addr, _, username, _ st
 	return username, nil
 }
 
-// stores of ours by name, with an account alice.
+// newStore gives a store of ours, memory or sqlite, with an account alice.
 func newStore(b *testing.B, name string) mailstore.Store {
 	var store mailstore.Store = &memstore.Store{}
 	if name == "sqlite" {
@@ -90,7 +90,7 @@ func deliverGoIMAP(user *imapmemserver.User, message []byte) error {
 	return err
 }
 
-// A durable way to keep messages without a store: a file for each, as a Maildir has them. It parses nothing and knows no mailboxes.
+// writeDurably keeps a message without a store: a file for each, as a Maildir has them. It parses nothing and knows no mailboxes.
 func writeDurably(dir string, i int, texts ...[]byte) error {
 	tmp, name := filepath.Join(dir, "tmp", fmt.Sprint(i)), filepath.Join(dir, "new", fmt.Sprint(i))
 	f, err := os.Create(tmp)
@@ -127,12 +127,11 @@ func newMaildir(b *testing.B) string {
 	return dir
 }
 
-// BenchmarkStoreDeliver stores messages of 2 KiB in one mailbox from several goroutines. sqlite and files are on disk when a delivery returns; the others are in
-// memory.
+// BenchmarkStoreDeliver stores messages of 2 KiB in one mailbox from several goroutines: on disk when a delivery returns, or in memory.
 func BenchmarkStoreDeliver(b *testing.B) {
 	for _, writers := range []int{1, 16, 128} {
-		run := func(name string, start func(b *testing.B) func(i int) error) {
-			b.Run(fmt.Sprintf("writers%d/%s", writers, name), func(b *testing.B) {
+		run := func(kind, name string, start func(b *testing.B) func(i int) error) {
+			b.Run(fmt.Sprintf("%s,writers%d/%s", kind, writers, name), func(b *testing.B) {
 				op := start(b)
 				b.SetBytes(int64(len(Letter(0))))
 				b.ReportAllocs()
@@ -141,17 +140,19 @@ func BenchmarkStoreDeliver(b *testing.B) {
 			})
 		}
 		letter := Letter(0)
-		for _, name := range []string{"sqlite", "memory"} {
-			run("mailroom-"+name, func(b *testing.B) func(int) error {
-				store := newStore(b, name)
-				return func(int) error { return deliver(b.Context(), store, letter) }
-			})
+		ours := func(store string) func(b *testing.B) func(int) error {
+			return func(b *testing.B) func(int) error {
+				s := newStore(b, store)
+				return func(int) error { return deliver(b.Context(), s, letter) }
+			}
 		}
-		run("files", func(b *testing.B) func(int) error {
+		run("disk", "mailroom", ours("sqlite"))
+		run("disk", "files", func(b *testing.B) func(int) error {
 			dir := newMaildir(b)
 			return func(i int) error { return writeDurably(dir, i, letter) }
 		})
-		run("go-imap-memory", func(b *testing.B) func(int) error {
+		run("memory", "mailroom", ours("memory"))
+		run("memory", "go-imap", func(b *testing.B) func(int) error {
 			_, user := newGoIMAP(b)
 			return func(int) error { return deliverGoIMAP(user, letter) }
 		})
