@@ -235,7 +235,9 @@ func TestPostfix(t *testing.T) {
 		got, err := p.lmtp.WaitFor(soon(t), withSubject("lmtp"))
 		require.NoError(t, err)
 		require.True(t, got.To("bob@lmtp.test"))
-		_, err = p.lmtp.WaitFor(soon(t), func(m *smtptest.Received) bool { return withSubject("lmtp")(m) && m.To("full@lmtp.test") && !m.To("bob@lmtp.test") })
+		_, err = p.lmtp.WaitFor(soon(t), func(m *smtptest.Received) bool {
+			return withSubject("lmtp")(m) && m.To("full@lmtp.test") && !m.To("bob@lmtp.test")
+		})
 		require.NoError(t, err, "the one that was full has it at the second attempt")
 	})
 
