@@ -113,8 +113,7 @@ func (q *Queue) send(ctx context.Context, domain string, host Host, addr string,
 		}
 		return d.Dial(ctx, addr)
 	}
-	// The domain is in the key since TLS rules are a matter of the domain: hosts may serve several with different ones.
-	return q.pool.SendVia(ctx, strings.Join([]string{domain, host.Name, addr}, " "), dial, e, c)
+	return q.pool.SendVia(ctx, or(host.Key, strings.Join([]string{domain, host.Name, addr}, " ")), dial, e, c)
 }
 
 // reencode makes an 8-bit message 7-bit for a host that takes nothing else.

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -79,18 +80,30 @@ func (q *Queue) sendNotice(ctx context.Context, j *Job, about []mime.DSNRecipien
 		Recipients: about, Original: j.Content, UTF8: m.Params.UTF8, OriginalUTF8: m.Params.UTF8,
 		HeadersOnly: m.Params.Return == smtp.ReturnHeaders || !anyFailed(about), // RFC 3461 s6.2
 	}
-	composed, err := dsn.Compose()
-	if err != nil {
-		return fmt.Errorf("compose a notification: %w", err)
-	}
-	e := &smtp.Envelope{To: []smtp.Recipient{{Path: to, Params: smtp.RcptParams{Notify: smtp.NotifyNever}}}, Params: smtp.MailParams{UTF8: m.Params.UTF8, Size: composed.Size()}}
-	if err := q.Return(ctx, e, composed); err != nil {
+	composed, err := q.compose(ctx, to, &dsn)
+	if err != nil && ctx.Err() == nil {
+		dsn.Original = nil // a text that cannot be read any more must not keep the sender from knowing
+		var again error
+		if composed, again = q.compose(ctx, to, &dsn); again != nil {
+			return errors.Join(err, again)
+		}
+	} else if err != nil {
 		return err
 	}
 	if q.Trace.Notified != nil {
 		q.Trace.Notified(j.ID, m.From, composed)
 	}
 	return nil
+}
+
+// compose makes a notification and hands it over.
+func (q *Queue) compose(ctx context.Context, to smtp.ForwardPath, dsn *mime.DSN) (*mime.Composed, error) {
+	composed, err := dsn.Compose()
+	if err != nil {
+		return nil, fmt.Errorf("compose a notification: %w", err)
+	}
+	e := &smtp.Envelope{To: []smtp.Recipient{{Path: to, Params: smtp.RcptParams{Notify: smtp.NotifyNever}}}, Params: smtp.MailParams{UTF8: dsn.UTF8, Size: composed.Size()}}
+	return composed, q.Return(ctx, e, composed)
 }
 
 func anyFailed(about []mime.DSNRecipient) bool {

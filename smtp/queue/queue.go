@@ -23,7 +23,7 @@ type Queue struct {
 	Schedule     Schedule      // default DefaultSchedule
 	DelayNotice  time.Duration // after how long a sender is told that a message is delayed; default 4 hours, negative: never
 	MaxParallel  int           // deliveries at the same time; default 100
-	MaxPerDomain int           // deliveries to one domain at the same time; default 5
+	MaxPerDomain int           // deliveries to one domain, and connections to one host, at the same time; default 5
 	Drain        time.Duration // how long deliveries may go on when Run is told to end; default 5 seconds
 
 	// Return sends a notification to the sender of a message. It must be durable when it returns nil. Default: Enqueue.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -321,6 +322,52 @@ func TestSuccessNotice(t *testing.T) {
 		require.NoError(t, err)
 		w.run()
 		require.Equal(t, 2, notified, "a notification that cannot be sent is tried again")
+	})
+}
+
+// TestUnreadableTextIsReturnedWithoutIt takes the text of a message away: its sender hears of the failure all the same.
+func TestUnreadableTextIsReturnedWithoutIt(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		w.host("mx.sender.test", "192.0.2.2:25", nil)
+		w.routes["sender.test"] = []Host{{Name: "mx.sender.test", Addrs: []string{"192.0.2.2:25"}}}
+		e, err := smtp.NewEnvelope("alice@sender.test", "bob@nowhere.test")
+		require.NoError(t, err)
+		id, err := w.queue.Enqueue(t.Context(), e, nil, smtp.BytesContent(make([]byte, inlineSize+1)))
+		require.NoError(t, err)
+		require.NoError(t, store.fs.Remove(id.String()+textSuffix))
+		w.run()
+		require.Len(t, w.mail("mx.sender.test"), 1)
+		require.Contains(t, w.mail("mx.sender.test")[0].text, "bob@nowhere.test")
+	})
+}
+
+// TestRelaySharesConnections sends to many domains by one relay.
+func TestRelaySharesConnections(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		w.queue.Router = &RelayRouter{Addr: "192.0.2.2:25"}
+		dialed := 0
+		w.queue.MaxPerDomain = 2
+		w.queue.Dialer.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			w.mu.Lock()
+			dialed++
+			w.mu.Unlock()
+			return w.net.DialContext(ctx, network, addr)
+		}
+		w.host("relay.test", "192.0.2.2:25", nil)
+		for i := range 40 {
+			w.send("", fmt.Sprintf("x@%d.test", i))
+		}
+		w.run()
+		require.Len(t, w.mail("relay.test"), 40)
+		require.LessOrEqual(t, dialed, 2)
 	})
 }
 

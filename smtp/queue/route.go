@@ -25,6 +25,10 @@ type Host struct {
 	ImplicitTLS bool
 	LMTP        bool
 	Auth        *smtp.Credentials
+
+	// Key names the server with all rules for talking to it: domains whose hosts have equal keys share connections, and the limit on them.
+	// Default: the domain, Name and the address, since TLS rules are a matter of the domain.
+	Key string
 }
 
 // MXRouter delivers to the mail exchangers of each domain.
@@ -90,7 +94,7 @@ func (r *RelayRouter) Route(context.Context, string) ([]Host, error) {
 	if ip, err := netip.ParseAddr(name); err == nil {
 		name = "[" + ip.String() + "]"
 	}
-	return []Host{{Name: name, Addrs: []string{r.Addr}, TLS: r.TLS, ImplicitTLS: r.ImplicitTLS, LMTP: r.LMTP, Auth: r.Auth}}, nil
+	return []Host{{Name: name, Addrs: []string{r.Addr}, TLS: r.TLS, ImplicitTLS: r.ImplicitTLS, LMTP: r.LMTP, Auth: r.Auth, Key: "relay " + r.Addr}}, nil
 }
 
 func or[T comparable](v, otherwise T) T {
