@@ -22,9 +22,11 @@ type answer struct {
 	name    string   // the last name of the CNAME chain
 	records []record // of the asked type at that name
 	secure  bool     // AD, from an upstream that may say so
+	stale   bool     // served beyond its life
 	expires time.Time
 	until   time.Time // serve-stale ends
 
+	insecure Insecure // why not secure
 	ede      string
 	err      *net.DNSError // for failed
 	failures int           // consecutive, for the life of a failure
@@ -84,18 +86,25 @@ func failure(q question, text, server string) *answer {
 
 // A chain is the state of following CNAMEs, over several messages when the upstream does not follow them itself.
 type chain struct {
-	q      question // as asked
-	name   string   // where we are
-	links  int
-	max    int
-	ttl    time.Duration
-	secure bool
+	q     question // as asked
+	name  string   // where we are
+	links int
+	max   int
+	ttl   time.Duration
+
+	insecure Insecure // 0: all links so far are secure
 }
 
 // follow interprets m, a NOERROR or NXDOMAIN answer to the chain's current name. A nil answer means: ask for c.name next.
-func (c *chain) follow(m *message, server string, now time.Time) *answer {
+func (c *chain) follow(m *message, server string, trusted bool, now time.Time) *answer {
 	start := c.name
-	c.secure = c.secure && m.ad
+	switch {
+	case c.insecure != 0 || m.ad && trusted:
+	case m.ad:
+		c.insecure = InsecureUntrusted
+	default:
+		c.insecure = InsecureNoAD
+	}
 	for next, ok := c.step(m); ok; next, ok = c.step(m) {
 		if c.links++; c.links > c.max {
 			// Loops end here as well. Somebody may mend it, so it is not permanent.
@@ -103,7 +112,7 @@ func (c *chain) follow(m *message, server string, now time.Time) *answer {
 		}
 		c.name = next
 	}
-	a := &answer{name: c.name, secure: c.secure, ede: m.ede}
+	a := &answer{name: c.name, secure: c.insecure == 0, insecure: c.insecure, ede: m.ede}
 	if m.rcode == rcodeNXDomain { // of the last name in the chain (RFC 6604 s3)
 		a.outcome = nxDomain
 		return c.negative(a, m, now)

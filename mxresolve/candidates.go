@@ -7,7 +7,10 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/gomailroom/mailroom/mxresolve/tlsrpt"
 )
 
 // A candidate is an MX record on its way to become a Host or a SkippedHost.
@@ -24,7 +27,7 @@ type candidate struct {
 	refused []netip.Addr
 
 	secureAddrs []netip.Addr   // of the families whose answer is secure
-	tls         TLSRequirement // after DANE
+	tls         TLSRequirement // after DANE and MTA-STS
 	ends        []time.Time    // of the answers that were asked for that
 }
 
@@ -33,6 +36,9 @@ type candidates struct {
 	e    *engine
 	d    *decision
 	list []candidate // by preference
+
+	mu       sync.Mutex
+	failures []tlsrpt.Outcome
 }
 
 // sort turns MX records into candidates and skips what no lookup is needed for. Its error is for null MX.
@@ -242,25 +248,24 @@ func (c *candidates) finish(domain string, p *Plan) *Error {
 			continue
 		}
 		h := Host{Name: m.name, Canonical: m.canon, Preference: m.pref, Addrs: m.addrs, Secure: m.secure, TLS: m.tls}
-		if h.TLS.host == "" {
-			h.TLS.host = m.name
-		}
+		h.TLS.domain, h.TLS.mx = domain, m.name
 		if m.temp {
 			h.Partial = m.err
 		}
 		p.Hosts = append(p.Hosts, h)
 	}
+	p.Failures = c.failures
 	if len(p.Hosts) > 0 {
 		return nil
 	}
 	err := c.nothingLeft(domain)
-	err.Skipped = p.Skipped
+	err.Skipped, err.Failures = p.Skipped, p.Failures
 	return err
 }
 
 // nothingLeft chooses the error when no candidate is usable. The domain's own address is never one (RFC 5321 s5.1).
 func (c *candidates) nothingLeft(domain string) *Error {
-	best, self, temp := -1, -1, -1
+	best, self, temp, policy := -1, -1, -1, false
 	for i := range c.list {
 		m := &c.list[i]
 		switch m.skip {
@@ -274,6 +279,8 @@ func (c *candidates) nothingLeft(domain string) *Error {
 			if temp < 0 {
 				temp = i
 			}
+		case SkipPolicy:
+			policy = true
 		}
 		if best < 0 {
 			best = i
@@ -294,6 +301,9 @@ func (c *candidates) nothingLeft(domain string) *Error {
 			err.Extended, err.Err = cause.Extended, cause.Err
 			err.Detail = cause.Domain + ": " + cause.Detail
 		}
+	case policy:
+		err = newError(domain, KindPolicy)
+		err.Detail = c.reasons()
 	default:
 		err = newError(domain, KindNoAddress)
 		err.Detail = c.reasons()

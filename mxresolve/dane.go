@@ -4,6 +4,8 @@ import (
 	"context"
 	"slices"
 	"sync"
+
+	"github.com/gomailroom/mailroom/mxresolve/tlsrpt"
 )
 
 // dane finds the TLSA records of all candidates at once. It is for secure MX answers only (RFC 7672 s2.2.1).
@@ -11,7 +13,7 @@ func (c *candidates) dane(ctx context.Context, domain, canonical string) {
 	var wg sync.WaitGroup
 	for i := range c.list {
 		if m := &c.list[i]; m.skip == 0 && !m.ip.IsValid() {
-			wg.Go(func() { c.e.findTLSA(ctx, m, domain, canonical) })
+			wg.Go(func() { c.findTLSA(ctx, m, domain, canonical) })
 		}
 	}
 	wg.Wait()
@@ -23,7 +25,7 @@ func (c *candidates) dane(ctx context.Context, domain, canonical string) {
 }
 
 // findTLSA decides about one host (RFC 7672 s2.2.2, s2.2.3).
-func (e *engine) findTLSA(ctx context.Context, m *candidate, domain, canonical string) {
+func (c *candidates) findTLSA(ctx context.Context, m *candidate, domain, canonical string) {
 	var bases []string
 	switch {
 	case len(m.secureAddrs) > 0:
@@ -33,7 +35,7 @@ func (e *engine) findTLSA(ctx context.Context, m *candidate, domain, canonical s
 		}
 	case m.canon != m.name:
 		// Not secure, perhaps only because the alias leads into an unsigned zone.
-		alias := e.ask(ctx, question{m.name, typeCNAME})
+		alias := c.e.ask(ctx, question{m.name, typeCNAME})
 		m.ends = append(m.ends, alias.expires)
 		switch {
 		case alias.outcome == failed:
@@ -46,14 +48,15 @@ func (e *engine) findTLSA(ctx context.Context, m *candidate, domain, canonical s
 	// Hosts without secure addresses are not asked about: name servers of unsigned zones fail on TLSA so often that mail
 	// to them would stand still (RFC 7672 s2.2.2).
 	for _, base := range bases {
-		a := e.ask(ctx, question{"_25._tcp." + base, typeTLSA})
+		a := c.e.ask(ctx, question{"_25._tcp." + base, typeTLSA})
 		m.ends = append(m.ends, a.expires)
 		switch {
 		case a.outcome == failed:
+			c.fails(TLSRequirement{domain: domain, mx: m.name, dane: &dane{}}, tlsrpt.DNSSECInvalid, a.err.Err)
 			m.fail(a) // never opportunistic: that is what an attacker would want (RFC 7672 s2.1.1)
 			return
 		case a.outcome == found && a.secure:
-			d := &dane{}
+			d := &dane{base: base}
 			for _, name := range []string{base, domain, canonical} {
 				if !slices.Contains(d.names, name) {
 					d.names = append(d.names, name)
@@ -64,7 +67,13 @@ func (e *engine) findTLSA(ctx context.Context, m *candidate, domain, canonical s
 					d.tlsa = append(d.tlsa, r)
 				}
 			}
-			m.tls = TLSRequirement{host: base, dane: d}
+			for i := range a.records {
+				d.all = append(d.all, tlsaText(a.records[i].text))
+			}
+			m.tls = TLSRequirement{dane: d}
+			if len(d.tlsa) == 0 {
+				c.fails(TLSRequirement{domain: domain, mx: m.name, dane: d}, tlsrpt.TLSAInvalid, "no usable TLSA record")
+			}
 			if len(m.secureAddrs) > 0 {
 				m.addrs = m.secureAddrs // the other family may be forged
 			}

@@ -45,7 +45,24 @@
 //
 // Answers are trusted to be validated by DNSSEC (Plan.Secure, Host.Secure) where the AD bit is set by a name server
 // on a loopback address, by one asked over TLS, or by one with Upstream.TrustAD. Nothing is validated here. Where MX and
-// address answers are secure, TLSA records are asked for, and Host.TLS demands what they say (DANE).
+// address answers are secure, TLSA records are asked for, and Host.TLS demands what they say (DANE). Plan.Insecure says
+// why a plan is not secure, and [Resolver.Diagnose] whether the name servers are able to give secure answers at all.
+//
+// # MTA-STS and TLS reports
+//
+// With [STS] in Resolver.STS, the MTA-STS policy of the recipient's domain is looked up, fetched over HTTPS, kept, and
+// obeyed: in the mode enforce, hosts that it does not name are skipped, and Host.TLS demands a certificate that is valid
+// for the host's name. It is off by default, since it makes HTTPS connections to hosts that strangers name; a mail server
+// should turn it on and keep the policies on disk, so that a restart does not open the door to whoever suppresses them:
+//
+//	store, err := mxresolve.STSDir("/var/lib/mail/sts")
+//	r := &mxresolve.Resolver{STS: &mxresolve.STS{Store: store}}
+//
+// Where a host has TLSA records too, DANE decides about its certificate, but enforced policies still decide whether it may
+// be used at all. A first fetch is waited for, up to STS.Timeout; policies of known domains are refreshed once a day in the
+// background, and by RefreshPolicies.
+//
+// Plan.Failures and TLSRequirement.Outcome say what package tlsrpt needs for the daily TLS reports.
 //
 // # Limits
 //
@@ -58,6 +75,9 @@
 //	addresses per host                      8                  Limits.MaxAddrs
 //	cache: answers and plans, each          32 MiB             Limits.CacheBytes
 //	time in the cache                       TTL, at most 24 h; negative answers 3 h; failures 5 s to 5 min
+//	fetch of an MTA-STS policy              1 min, 64 KiB      STS.Timeout
+//	  after a failure, not again for        5 min
+//	  policies kept without a store         32 MiB
 //	addresses in plans                      not loopback, unspecified, multicast, link-local: AllowLoopback, Refuse
 //
 // # Standards
@@ -70,6 +90,7 @@
 //   - RFC 5891, 6531 (internationalized domains): done
 //   - RFC 6840 s5.7, s5.8 (the AD bit): done; own validation of DNSSEC is not
 //   - RFC 7672, 6698 (DANE for SMTP): done, for port 25; see TLSRequirement
-//   - RFC 8461 (MTA-STS), 8460 (TLS reports): not yet; STSPolicy is their place
+//   - RFC 8461 (MTA-STS): done; certificates are not tested for revocation
+//   - RFC 8460 (TLS reports): done, but for sending them; see package tlsrpt
 //   - RFC 9460 (SVCB) has no meaning for mail: its records are not asked for
 package mxresolve

@@ -17,6 +17,7 @@ type engine struct {
 	self      self
 	answers   *lru[question, *answer]
 	plans     *lru[string, *decision]
+	sts       *sts // nil: off
 
 	idle sync.Pool // of *exchange
 
@@ -52,27 +53,38 @@ func (r *Resolver) start() *engine {
 			u.dial, u.minWait = dial, e.limits.MinWait
 			e.upstreams = append(e.upstreams, u)
 		}
+		if r.STS != nil {
+			e.sts = newSTS(e, r.STS)
+		}
 		r.engine = e
 	})
 	return r.engine
 }
 
-// Close gives up all sockets; questions in flight fail. A Resolver that is not closed gives up idle sockets by itself
+// Close gives up all sockets; questions and policy fetches in flight fail. A Resolver that is not closed gives up idle sockets by itself
 // after a minute at most.
 func (r *Resolver) Close() error {
-	for _, u := range r.start().upstreams {
+	e := r.start()
+	if e.sts != nil {
+		e.sts.stop()
+	}
+	for _, u := range e.upstreams {
 		u.close()
 	}
 	return nil
 }
 
-// Purge forgets what is cached about the given names and about the mail hosts of their plans, or everything when no
-// name is given.
+// Purge forgets the DNS answers about the given names and about the mail hosts of their plans, or all when no name is
+// given. MTA-STS policies are kept, as whoever can make them be forgotten can go around them, but failed fetches are
+// tried again; to drop a policy use the STSStore.
 func (r *Resolver) Purge(names ...string) {
 	e := r.start()
 	if len(names) == 0 {
 		e.plans.clear()
 		e.answers.clear()
+		if e.sts != nil {
+			e.sts.failed.clear()
+		}
 	}
 	for _, n := range names {
 		ascii, _, err := parseDomain(n)
@@ -80,6 +92,11 @@ func (r *Resolver) Purge(names ...string) {
 			continue
 		}
 		e.forget(ascii)
+		e.answers.remove(question{"_mta-sts." + ascii, typeTXT})
+		e.answers.remove(question{"_smtp._tls." + ascii, typeTXT})
+		if e.sts != nil {
+			e.sts.failed.remove(ascii)
+		}
 		if d, ok := e.plans.get(ascii); ok && d.plan != nil {
 			for _, h := range d.plan.Hosts {
 				e.forget(h.Name)
@@ -101,10 +118,14 @@ func (e *engine) forget(name string) {
 
 // cached returns an answer that is still alive.
 func (e *engine) cached(q question, now time.Time) *answer {
-	if a, ok := e.answers.get(q); ok && now.Before(a.expires) {
-		return a
+	a, ok := e.answers.get(q)
+	if !ok || !now.Before(a.expires) {
+		return nil
 	}
-	return nil
+	if t := e.r.Trace; t != nil && t.Cached != nil {
+		t.Cached(CachedInfo{Name: q.name, Type: typeText(q.typ), Stale: a.stale})
+	}
+	return a
 }
 
 // ask settles a question, from the cache, by joining who asks already, or by asking.
@@ -172,16 +193,15 @@ func (e *engine) settle(ctx context.Context, q question) *answer {
 		return a
 	}
 	begin := time.Now()
-	c := chain{q: q, name: q.name, max: e.limits.MaxCNAME, ttl: maxTTL, secure: true}
+	c := chain{q: q, name: q.name, max: e.limits.MaxCNAME, ttl: maxTTL}
 	var a *answer
 	var up *upstream
 	rcode := ""
 	for a == nil {
 		var m *message
 		if m, up, a = e.exchange(ctx, question{c.name, q.typ}); a == nil {
-			m.ad = m.ad && up.trustAD
 			rcode = rcodeText(m.rcode)
-			a = c.follow(m, up.text, time.Now())
+			a = c.follow(m, up.text, up.trustAD, time.Now())
 		}
 	}
 	if t := e.r.Trace; t != nil && t.Answered != nil {
@@ -211,7 +231,8 @@ func (e *engine) keep(q question, a *answer) *answer {
 		old, _ := e.answers.get(q)
 		if old != nil && old.outcome != failed && now.Before(old.until) { // RFC 8767 s5
 			stale := *old
-			stale.expires, stale.secure = now.Add(staleTTL), false
+			stale.expires, stale.secure, stale.stale = now.Add(staleTTL), false, true
+			stale.insecure = InsecureStale
 			a = &stale
 		} else {
 			ttl := minFailureTTL
@@ -230,4 +251,12 @@ func (e *engine) keep(q question, a *answer) *answer {
 		e.answers.put(q, a, a.size())
 	}
 	return a
+}
+
+// network is the default network of lookups.
+func (e *engine) network() string {
+	if e.r.Network == "" {
+		return "ip"
+	}
+	return e.r.Network
 }

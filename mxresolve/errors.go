@@ -2,6 +2,8 @@ package mxresolve
 
 import (
 	"strings"
+
+	"github.com/gomailroom/mailroom/mxresolve/tlsrpt"
 )
 
 // Kind is what went wrong.
@@ -17,6 +19,7 @@ const (
 	KindNoAddress                      // no host of the domain has a usable address: bounce, 5.4.4
 	KindLoop                           // this host is the best MX, and yet does not take the domain: bounce, 5.4.6
 	KindPrimaryMissing                 // only better hosts than this one may be used, none has an address now: defer, 4.4.4
+	KindPolicy                         // no host of the domain is in its own MTA-STS policy: defer, 4.7.0
 )
 
 var kindTexts = [...]string{
@@ -29,6 +32,7 @@ var kindTexts = [...]string{
 	KindNoAddress:      "no mail host with a usable address",
 	KindLoop:           "mail loops back to this host",
 	KindPrimaryMissing: "no primary mail host can be found",
+	KindPolicy:         "no mail host is in the domain's MTA-STS policy",
 }
 
 func (k Kind) String() string {
@@ -49,7 +53,8 @@ type Error struct {
 	Extended  string // text of the Extended DNS Error that the name server gave (RFC 8914)
 	Detail    string // what to know beyond the kind: which name, which server, what it said
 	Skipped   []SkippedHost
-	Err       error // cause, or nil
+	Failures  []tlsrpt.Outcome // what TLS reports should tell, as in Plan
+	Err       error            // cause, or nil
 }
 
 func (e *Error) Error() string {
@@ -86,6 +91,8 @@ func newError(domain string, k Kind) *Error {
 		e.Enhanced = "5.4.6" // RFC 3463 s3.5, routing loop detected
 	case KindPrimaryMissing:
 		e.Code, e.Enhanced, e.Temporary = 451, "4.4.4", true
+	case KindPolicy: // RFC 8461 s5: treat such failures as transient errors
+		e.Code, e.Enhanced, e.Temporary = 451, "4.7.0", true // RFC 3463 s3.8, other security status
 	default:
 		e.Code, e.Enhanced, e.Temporary = 451, "4.4.3", true // RFC 3463 s3.5, directory server failure
 	}

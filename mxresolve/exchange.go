@@ -43,15 +43,14 @@ type leg struct {
 }
 
 // newExchange takes an exchange from the shelf.
-func (e *engine) newExchange(q question) *exchange {
+func (e *engine) newExchange(q question, ups []*upstream) *exchange {
 	x, _ := e.idle.Get().(*exchange)
-	if x == nil {
-		n := len(e.upstreams)
+	if n := len(ups); x == nil || len(x.legs) != n {
 		x = &exchange{e: e, legs: make([]leg, n), replies: make(chan reply, 6*n),
 			turn: time.NewTimer(time.Hour), over: time.NewTimer(time.Hour)}
 	}
 	x.q, x.tries = q, 0
-	for i, up := range rank(e.upstreams, time.Now()) {
+	for i, up := range ups {
 		x.legs[i] = leg{up: up, stream: up.network != "udp"}
 	}
 	x.over.Reset(e.limits.Timeout)
@@ -75,7 +74,12 @@ func (x *exchange) end() {
 
 // exchange returns the first answer, or a failure.
 func (e *engine) exchange(ctx context.Context, q question) (*message, *upstream, *answer) {
-	x := e.newExchange(q)
+	return e.exchangeWith(ctx, q, rank(e.upstreams, time.Now()))
+}
+
+// exchangeWith asks some upstreams, in this order.
+func (e *engine) exchangeWith(ctx context.Context, q question, ups []*upstream) (*message, *upstream, *answer) {
+	x := e.newExchange(q, ups)
 	defer x.end()
 	for turn := 0; ; turn++ {
 		l := &x.legs[turn%len(x.legs)]

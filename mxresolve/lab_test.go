@@ -95,3 +95,9 @@ func skipped(list []mxresolve.SkippedHost) map[string]mxresolve.SkipReason {
 }
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
+
+var contextDeadline = context.DeadlineExceeded
+
+func contextWithTimeout(d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(bg, d)
+}

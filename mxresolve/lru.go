@@ -1,6 +1,10 @@
 package mxresolve
 
-import "sync"
+import (
+	"maps"
+	"slices"
+	"sync"
+)
 
 // lru is a cache bounded by cost, which forgets what was not used for longest. It is safe for concurrent use.
 type lru[K comparable, V any] struct {
@@ -83,4 +87,10 @@ func (c *lru[K, V]) drop(e *lruEntry[K, V]) {
 	e.unlink()
 	delete(c.entries, e.key)
 	c.cost -= e.cost
+}
+
+func (c *lru[K, V]) keys() []K {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Keys(c.entries))
 }

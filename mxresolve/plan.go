@@ -2,7 +2,10 @@ package mxresolve
 
 import (
 	"net/netip"
+	"slices"
 	"time"
+
+	"github.com/gomailroom/mailroom/mxresolve/tlsrpt"
 )
 
 // A Plan says where mail for a domain is to be delivered. It is the caller's own, but the slices inside Hosts and
@@ -19,8 +22,34 @@ type Plan struct {
 	Literal  bool       // the domain is an address literal: no DNS was asked
 	Implicit bool       // no MX records exist: the domain itself is its host
 	Secure   bool       // the MX answer, or the proof that there is none, was validated by DNSSEC
-	Policy   *STSPolicy // the MTA-STS policy of the domain, where one applies
+	Insecure Insecure   // why not Secure
+	Policy   *STSPolicy // the MTA-STS policy of the domain, in any mode; nil where there is none or Resolver.STS is nil
 	Expires  time.Time  // when the first of the answers that this rests on ends; zero for an address literal
+
+	// Failures are what TLS reports should tell before any host was connected to: a policy that cannot be fetched, hosts
+	// that are not in it, TLSA records that cannot be looked up or used. Count them once for each attempt at delivery.
+	Failures []tlsrpt.Outcome
+}
+
+// Insecure says why an answer does not count as validated by DNSSEC.
+type Insecure int
+
+const (
+	InsecureNoAD      Insecure = iota + 1 // no AD bit: the zone is not signed, or the name server does not validate; see Diagnose
+	InsecureUntrusted                     // an AD bit from an upstream that is neither local nor asked over TLS, nor has TrustAD
+	InsecureStale                         // a stale answer (Resolver.ServeStale)
+)
+
+func (i Insecure) String() string {
+	switch i {
+	case InsecureNoAD:
+		return "no AD bit: the zone is not signed, or the name server does not validate"
+	case InsecureUntrusted:
+		return "the AD bit does not count: the name server is neither local nor asked over TLS, nor declared trusted"
+	case InsecureStale:
+		return "the answer is stale"
+	}
+	return "secure"
 }
 
 // A Host is one mail exchanger.
@@ -32,6 +61,28 @@ type Host struct {
 	Secure     bool         // the addresses were validated by DNSSEC
 	Partial    error        // why one address family is missing, where its lookup failed; Addrs has the other
 	TLS        TLSRequirement
+}
+
+// AddrsFor returns Addrs in the order for an attempt, counted from 0: every other attempt begins with the other family, so
+// that a path which is broken for one does not cost each retry its first try.
+func (h *Host) AddrsFor(attempt int) []netip.Addr {
+	if attempt%2 == 0 || len(h.Addrs) < 2 {
+		return h.Addrs
+	}
+	first := h.Addrs[0].Is4()
+	i := slices.IndexFunc(h.Addrs, func(a netip.Addr) bool { return a.Is4() != first })
+	if i < 0 {
+		return h.Addrs
+	}
+	var families [2][]netip.Addr
+	for _, a := range h.Addrs {
+		n := 0
+		if a.Is4() == first {
+			n = 1
+		}
+		families[n] = append(families[n], a)
+	}
+	return interleave(families[0], families[1])
 }
 
 // A SkippedHost is an MX record that is not used.
@@ -77,12 +128,4 @@ func (r SkipReason) String() string {
 		return "used"
 	}
 	return skipTexts[r]
-}
-
-// STSPolicy is an MTA-STS policy (RFC 8461 s3.2).
-type STSPolicy struct {
-	ID      string
-	Mode    string // "enforce", "testing" or "none"
-	MX      []string
-	Expires time.Time
 }

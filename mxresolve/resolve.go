@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/netip"
+	"sync"
 	"time"
 )
 
@@ -98,7 +99,7 @@ func (d *decision) size() int {
 		for _, h := range d.plan.Hosts {
 			n += 160 + len(h.Name) + len(h.Canonical) + 24*len(h.Addrs)
 		}
-		n += 128 * len(d.plan.Skipped)
+		n += 128*len(d.plan.Skipped) + 256*len(d.plan.Failures)
 	}
 	if d.err != nil {
 		n += len(d.err.Detail) + 128*len(d.err.Skipped)
@@ -128,7 +129,7 @@ func (e *engine) decide(ctx context.Context, ascii string) *decision {
 	mx := e.ask(ctx, question{ascii, typeMX})
 	d := &decision{expires: mx.expires}
 	c := candidates{e: e, d: d}
-	p := &Plan{Domain: ascii, ASCII: ascii, Canonical: mx.name, Secure: mx.secure}
+	p := &Plan{Domain: ascii, ASCII: ascii, Canonical: mx.name, Secure: mx.secure, Insecure: mx.insecure}
 	switch mx.outcome {
 	case failed:
 		// Never the domain's own address: there may well be MX records (RFC 5321 s5.1).
@@ -147,10 +148,19 @@ func (e *engine) decide(ctx context.Context, ascii string) *decision {
 			return d
 		}
 	}
+	var policy stsFound
+	var wg sync.WaitGroup
+	if e.sts != nil { // RFC 8461 s3: of the recipient's domain, whatever it is an alias of
+		wg.Go(func() { policy = e.sts.policy(ctx, ascii) })
+	}
 	c.lookup(ctx)
 	c.dropSelf()
 	if p.Secure {
 		c.dane(ctx, ascii, mx.name)
+	}
+	wg.Wait()
+	if d.err = c.applySTS(p, policy); d.err != nil {
+		return d
 	}
 	if d.err = c.finish(ascii, p); d.err != nil {
 		return d

@@ -42,6 +42,11 @@ type Resolver struct {
 	// (RFC 5321 s5.1) and skipped by default; some large senders follow them. The target 0.0.0.0 then counts as null MX.
 	AllowIPTargets bool
 
+	// STS makes the Resolver obey MTA-STS policies (RFC 8461). Nil: they are not looked up, since that means HTTPS
+	// connections to hosts that strangers name, and a place to keep policies. A mail server should have it:
+	// &STS{Store: store}.
+	STS *STS
+
 	// ServeStale is how long after its end of life an answer may be used again when its refresh failed (RFC 8767).
 	// Default: 0, never.
 	ServeStale time.Duration
@@ -105,6 +110,8 @@ func (l Limits) withDefaults() Limits {
 type Trace struct {
 	Sent     func(SentInfo)     // a packet went out
 	Answered func(AnsweredInfo) // a question was settled by an upstream, or failed
+	Cached   func(CachedInfo)   // a question was settled from the cache
+	Fetched  func(FetchedInfo)  // an MTA-STS policy was fetched, or could not be
 	Resolved func(ResolvedInfo) // a call of Resolve returns
 }
 
@@ -123,6 +130,20 @@ type AnsweredInfo struct {
 	Rcode      string // "NOERROR", "NXDOMAIN", "SERVFAIL", ...; empty when nobody answered
 	Took       time.Duration
 	Err        error // nil for answers, also negative ones
+}
+
+// CachedInfo describes a question that was not asked.
+type CachedInfo struct {
+	Name, Type string
+	Stale      bool // its life is over, and no new answer could be had (ServeStale)
+}
+
+// FetchedInfo describes the fetch of an MTA-STS policy.
+type FetchedInfo struct {
+	Domain string
+	Policy *STSPolicy // nil when Err is not
+	Err    error
+	Took   time.Duration
 }
 
 // ResolvedInfo describes the end of one call of Resolve.
