@@ -143,7 +143,7 @@ func TestClientBinary(t *testing.T) {
 	t.Parallel()
 	message := "Subject: x\r\n\r\n\x00\xff\n.\n\r.\r" + strings.Repeat("\n\x00\r", 50000)
 	srv := smtptest.NewUnstartedServer(t)
-	srv.Config.Lines = smtp.LinesKeep
+	srv.Config.Lines, srv.Config.Offer = smtp.LinesKeep, smtp.ExtBinaryMIME
 	srv.Start()
 	e := envelope(t, "alice@a.test", "bob@b.test")
 	e.Params.Body = smtp.BodyBinaryMIME

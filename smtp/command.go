@@ -22,6 +22,7 @@ const (
 	verbHELP
 	verbAUTH
 	verbSTARTTLS
+	verbXCLIENT
 	verbHTTP // a method of HTTP: a browser or a proxy that was sent here (RFC 9110 s9)
 )
 
@@ -74,6 +75,8 @@ func lookupVerb(name []byte) verb {
 		return verbAUTH
 	case "STARTTLS":
 		return verbSTARTTLS
+	case "XCLIENT":
+		return verbXCLIENT
 	case "GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "DELETE", "PATCH", "TRACE":
 		return verbHTTP
 	}

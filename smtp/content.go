@@ -124,29 +124,43 @@ var crlfDot = []byte("\r\n.")
 
 // check looks for bare CR, bare LF and NUL: it hops from LF to LF, and compares the number of CRs.
 func (c *content) check(b []byte) *Error {
+	cr := c.cr
+	if c.cr = b[len(b)-1] == '\r'; c.clean(b, cr) {
+		return nil
+	}
+	for _, o := range b { // what comes first is the reply, however the input is cut
+		switch {
+		case cr && o != '\n':
+			return replyBareCR
+		case o == '\n' && !cr:
+			return replyBareLFData
+		case o == 0:
+			return replyNUL
+		}
+		cr = o == '\r'
+	}
+	return nil
+}
+
+// clean tells that b has none of the three. before: the octet before b is a CR. Behind a CR at its end an LF is still to come.
+func (c *content) clean(b []byte, before bool) bool {
 	pairs := 0
 	for i := 0; ; pairs++ {
 		j := bytes.IndexByte(b[i:], '\n')
 		if j < 0 {
 			break
 		}
-		if i += j + 1; i > 1 && b[i-2] != '\r' || i == 1 && !c.cr {
-			return replyBareLFData
+		if i += j + 1; i > 1 && b[i-2] != '\r' || i == 1 && !before {
+			return false
 		}
 	}
-	if c.cr {
+	if before {
 		pairs-- // its CR is not in b; if there is no LF either, the numbers differ
 	}
-	if c.cr = b[len(b)-1] == '\r'; c.cr {
-		pairs++ // its LF is still to come
+	if c.cr {
+		pairs++
 	}
-	switch {
-	case bytes.Count(b, crlf[:1]) != pairs:
-		return replyBareCR
-	case bytes.IndexByte(b, 0) >= 0:
-		return replyNUL
-	}
-	return nil
+	return bytes.Count(b, crlf[:1]) == pairs && bytes.IndexByte(b, 0) < 0
 }
 
 // normalize gives the next piece of b with line endings made good, and how much of b it stands for.

@@ -23,15 +23,21 @@ const (
 	ExtDeliverBy                                  // DELIVERBY (RFC 2852)
 	ExtFutureRelease                              // FUTURERELEASE (RFC 4865)
 	ExtRRVS                                       // RRVS (RFC 7293)
+	ExtVerify                                     // VRFY (RFC 5321 s3.5.2); needs Server.Verify
+	ExtExpand                                     // EXPN (RFC 5321 s3.5.2); needs Server.Expand
+	ExtHelp                                       // HELP (RFC 5321 s4.1.1.8)
+	ExtXClient                                    // XCLIENT (Postfix's XCLIENT_README); needs Server.XClientFrom
 )
 
-// extDefault is what a server offers without being asked to: what it keeps itself, and DSN, whose parameters the handler gets.
+// extDefault is what a server offers without being asked to: what it keeps itself, and DSN, whose parameters the handler gets. BINARYMIME is not among them: what takes such messages must be able to keep lines that
+// end in anything.
 const extDefault = ExtPipelining | ExtSize | Ext8BitMIME | ExtSMTPUTF8 | ExtEnhancedStatusCodes | ExtChunking |
-	ExtBinaryMIME | ExtDSN | ExtStartTLS | ExtAuth | ExtLimits
+	ExtDSN | ExtStartTLS | ExtAuth | ExtLimits | ExtVerify | ExtExpand | ExtHelp | ExtXClient
 
 var extNames = [...]string{
 	"PIPELINING", "SIZE", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "CHUNKING", "BINARYMIME", "DSN",
 	"STARTTLS", "AUTH", "LIMITS", "REQUIRETLS", "MT-PRIORITY", "DELIVERBY", "FUTURERELEASE", "RRVS",
+	"VRFY", "EXPN", "HELP", "XCLIENT",
 }
 
 // Has tells whether all of x are in the set.

@@ -14,6 +14,12 @@ type Limits struct {
 	Commands     int // commands other than RCPT and BDAT since the last accepted message before 421; default 200
 	AuthFailures int // failed authentications of a connection before 421; default 3. RFC 4954 s4
 
+	AddressFailures int           // failed authentications of an address (IPv6: a /64) in 15 minutes, before further ones get 454; default 30
+	AccountFailures int           // those of an account; default 60; an address that lately got in is not locked out
+	FailDelay       time.Duration // from a wrong proof to the reply, so that its time tells nothing of accounts; default 500 ms
+
+	MaxHold time.Duration // the longest that FUTURERELEASE may ask for; default 90 days. RFC 4865 s3
+
 	Connections int // at the same time, of the whole server; further ones get 421 4.3.2; default 20000
 
 	CommandTimeout   time.Duration // for the whole of the next command line; default 5 minutes. RFC 5321 s4.5.3.2.7
@@ -34,6 +40,10 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.Refusals, 200)
 	orDefault(&l.Commands, 200)
 	orDefault(&l.AuthFailures, 3)
+	orDefault(&l.AddressFailures, 30)
+	orDefault(&l.AccountFailures, 60)
+	orDefault(&l.FailDelay, 500*time.Millisecond)
+	orDefault(&l.MaxHold, 90*24*time.Hour)
 	orDefault(&l.Connections, 20000)
 	orDefault(&l.CommandTimeout, 5*time.Minute)
 	orDefault(&l.DataTimeout, 3*time.Minute)

@@ -20,6 +20,7 @@ const (
 	eventResponse              // the client's next SASL response
 	eventVerify                // VRFY, argument in text
 	eventExpand                // EXPN, argument in text
+	eventXClient               // XCLIENT, in client; after it the session begins anew
 	eventBlock                 // of block only: a piece of content
 	eventChunkEnd              // of block only: the chunk is complete and more will follow
 	eventEnd                   // of block only: the message is complete
@@ -41,6 +42,7 @@ type machine struct {
 	hello         string
 	extended      bool
 	secure        bool
+	trusted       bool // may use XCLIENT
 	authenticated bool
 	mechanisms    []string // for AUTH, as the driver found them
 	utf8          bool     // the transaction has SMTPUTF8
@@ -53,6 +55,7 @@ type machine struct {
 	to       ForwardPath
 	rcpt     RcptParams
 	response []byte
+	client   client
 
 	accepted int // recipients
 	content  content
@@ -226,7 +229,9 @@ func (m *machine) command(line []byte) event {
 	case verbNOOP: // RFC 5321 s4.1.1.9: an argument is ignored
 		return m.say(250, EnhancedCode{2, 0, 0}, "OK")
 	case verbHELP:
-		return m.say(214, EnhancedCode{2, 0, 0}, "see RFC 5321")
+		return m.sayHelp()
+	case verbXCLIENT:
+		return m.commandXClient(arg)
 	case verbVRFY:
 		return m.commandVerify(arg, m.canVerify, eventVerify)
 	case verbEXPN:

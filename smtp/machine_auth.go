@@ -27,9 +27,9 @@ func (m *machine) commandTLS(arg []byte) event {
 }
 
 // secured tells that TLS is on. The client begins anew (RFC 3207 s4.2).
-func (m *machine) secured(mechanisms []string) {
+func (m *machine) secured() {
 	m.in.clear()
-	m.secure, m.authenticated, m.hello, m.mechanisms = true, false, "", mechanisms
+	m.secure, m.authenticated, m.hello = true, false, ""
 }
 
 func (m *machine) commandAuth(arg []byte) event {

@@ -48,8 +48,13 @@ func (m *machine) extensionArgument(x Extensions) string {
 	case ExtLimits: // RFC 9422 s4.2
 		return " RCPTMAX=" + strconv.Itoa(m.limits.Recipients)
 	case ExtFutureRelease: // RFC 4865 s3
-		const longest = 90 * 24 * time.Hour
+		longest := m.limits.MaxHold
+		if longest < 0 {
+			longest = 999_999_999 * time.Second // what nine digits can say
+		}
 		return " " + strconv.Itoa(int(longest/time.Second)) + " " + time.Now().Add(longest).UTC().Format(time.RFC3339)
+	case ExtXClient:
+		return " " + xclientNames
 	}
 	return ""
 }
@@ -73,6 +78,9 @@ func (m *machine) offered() Extensions {
 	}
 	if m.limits.Recipients < 0 {
 		x &^= ExtLimits
+	}
+	if !m.trusted {
+		x &^= ExtXClient
 	}
 	return x
 }
@@ -110,11 +118,20 @@ func (m *machine) commandMail(arg []byte) event {
 	if over(m.mail.Size, m.limits.MessageSize) { // RFC 1870 s6.1
 		return m.refuse(replyTooLarge)
 	}
+	if !m.holdable() { // RFC 4865 s4
+		return m.refuse(replyHoldLong)
+	}
 	if m.mail.Auth != nil && !m.authenticated { // RFC 4954 s5: the word of a client that is not trusted
 		*m.mail.Auth = ""
 	}
 	m.utf8 = m.mail.UTF8
 	return eventMail
+}
+
+// holdable tells whether the server may keep the message back for so long.
+func (m *machine) holdable() bool {
+	longest, p := m.limits.MaxHold, &m.mail
+	return longest < 0 || p.HoldFor <= longest && (p.HoldUntil.IsZero() || time.Until(p.HoldUntil) <= longest)
 }
 
 func (m *machine) commandRcpt(arg []byte) event {
@@ -288,6 +305,27 @@ func (m *machine) finish(err *Error, each []*Error, text string) {
 		m.errors, m.refusals, m.commands = 0, 0, 0
 	}
 	m.reset()
+}
+
+// sayHelp lists the commands that there are at this moment. RFC 5321 s4.1.1.8
+func (m *machine) sayHelp() event {
+	names := make([]string, 0, 16)
+	if m.mode == LMTP {
+		names = append(names, "LHLO")
+	} else {
+		names = append(names, "EHLO", "HELO")
+	}
+	names = append(names, "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT", "VRFY", "HELP")
+	offered := m.offered()
+	for _, c := range [...]struct {
+		name string
+		ext  Extensions
+	}{{"BDAT", ExtChunking}, {"STARTTLS", ExtStartTLS}, {"AUTH", ExtAuth}, {"EXPN", ExtExpand}, {"XCLIENT", ExtXClient}} {
+		if offered.Has(c.ext) {
+			names = append(names, c.name)
+		}
+	}
+	return m.say(214, EnhancedCode{2, 0, 0}, "commands: "+strings.Join(names, " ")+"; see RFC 5321")
 }
 
 func (m *machine) commandVerify(arg []byte, can bool, e event) event {

@@ -25,6 +25,7 @@ var (
 	replyNeedMail       = &Error{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Text: "MAIL first"}
 	replyNoSuchUser     = &Error{Code: 550, Enhanced: EnhancedCode{5, 1, 1}, Text: "no such user"}
 	replyAmbiguous      = &Error{Code: 553, Enhanced: EnhancedCode{5, 1, 4}, Text: "ambiguous name"}
+	replyHoldLong       = &Error{Code: 501, Enhanced: EnhancedCode{5, 5, 4}, Text: "release is too far in the future"}
 	replyNested         = &Error{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Text: "a mail transaction is open"}
 	replyNoRcpt         = &Error{Code: 554, Enhanced: EnhancedCode{5, 5, 1}, Text: "no valid recipients"} // RFC 5321 s3.3, RFC 2920 s3.1
 	replyBinaryData     = &Error{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Text: "BINARYMIME needs BDAT"}

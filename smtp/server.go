@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -47,14 +48,26 @@ type Server struct {
 
 	Auth         Authenticator // AUTH PLAIN and LOGIN; nil: not offered
 	SCRAM        SCRAMKeys     // AUTH SCRAM-SHA-256 and SCRAM-SHA-256-PLUS; nil: not offered
+	SCRAMHashes  []string      // those that SCRAM has keys for, the best first; default SHA-256
+	Tokens       Tokens        // AUTH OAUTHBEARER and XOAUTH2; nil: not offered
+	Certificates Certificates  // AUTH EXTERNAL; nil: not offered
+	Secrets      Secrets       // AUTH CRAM-MD5; nil: not offered
 	InsecureAuth bool          // AUTH without TLS too; otherwise it gets 538
 
 	Verify func(ctx context.Context, p *Peer, name string) ([]Mailbox, error) // VRFY; nil: 252
 	Expand func(ctx context.Context, p *Peer, name string) ([]Mailbox, error) // EXPN; nil: 502
 
 	// Offer adds extensions to those that are always offered; each is a promise of the handler, that gets the parameters:
-	// ExtRequireTLS, ExtPriority, ExtDeliverBy, ExtFutureRelease, ExtRRVS. Withhold takes others away.
+	// ExtBinaryMIME, ExtRequireTLS, ExtPriority, ExtDeliverBy, ExtFutureRelease, ExtRRVS. Withhold takes others away.
 	Offer, Withhold Extensions
+
+	// ProxyFrom lists peers that begin each connection with a PROXY header, version 1 or 2, to tell whom they connect for; without one they are cut off.
+	// When the header says that the proxy ended the client's TLS, the session counts as one with TLS. XClientFrom lists peers that may say the same
+	// with the command XCLIENT. From all others both are errors.
+	ProxyFrom, XClientFrom []netip.Prefix
+
+	// GreetingDelay is how long the greeting waits. A client that speaks before has [Peer].Early set when Connect is called; most that do are no mail servers. RFC 5321 s4.3.1. Default: no wait.
+	GreetingDelay time.Duration
 
 	Lines  LinePolicy   // bare CR, bare LF and NUL in messages; default LinesReject
 	Limits Limits       // zero fields have defaults
@@ -111,7 +124,7 @@ func (s *Server) prepare() (*settings, error) {
 			c.limits.LineLength = largeBuffer / 2
 		}
 		c.canTLS, c.requireTLS = s.TLSConfig != nil, s.RequireTLS
-		c.canAuth, c.plainAuth = s.Auth != nil || s.SCRAM != nil, s.InsecureAuth
+		c.prepareAuth(s)
 		c.requireAuth = s.Mode == Submission
 		c.canVerify, c.canExpand = s.Verify != nil, s.Expand != nil
 		c.offer = (extDefault | s.Offer) &^ s.Withhold
@@ -124,14 +137,15 @@ func (s *Server) prepare() (*settings, error) {
 		if !c.canAuth {
 			c.offer &^= ExtAuth
 		}
-		if s.Auth != nil {
-			c.sasl.VerifyPassword = s.Auth.VerifyPassword
+		if !c.canVerify {
+			c.offer &^= ExtVerify
 		}
-		if s.SCRAM != nil {
-			c.sasl.SCRAM = s.SCRAM.SCRAMKeys
+		if !c.canExpand {
+			c.offer &^= ExtExpand
 		}
-		c.sasl.Hostname, c.sasl.AllowPlaintext = c.hostname, s.InsecureAuth
-		c.sasl.Limiter = &sasl.Limiter{}
+		if len(s.XClientFrom) == 0 {
+			c.offer &^= ExtXClient
+		}
 		if c.log = s.Logger; c.log == nil {
 			c.log = slog.New(slog.DiscardHandler)
 		}

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
 
@@ -44,8 +45,18 @@ func (fileAuth) VerifyPassword(_ context.Context, _ netip.Addr, authzid, usernam
 	return "", errors.New("no such user or wrong password")
 }
 
+// fileTokens knows one token.
+type fileTokens struct{}
+
+func (fileTokens) VerifyToken(_ context.Context, _ netip.Addr, authzid, token string) (string, error) {
+	if token == "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg==" {
+		return authzid, nil
+	}
+	return "", errors.New("token has expired")
+}
+
 func transcriptServer(t *testing.T, options [][]string) *Server {
-	srv := &Server{}
+	srv := &Server{Limits: Limits{FailDelay: -1}}
 	for _, o := range options {
 		n := 0
 		if len(o) > 1 {
@@ -75,7 +86,13 @@ func transcriptServer(t *testing.T, options [][]string) *Server {
 		case "keep":
 			srv.Lines = LinesKeep
 		case "offer":
-			srv.Offer = ExtPriority | ExtDeliverBy | ExtRRVS
+			srv.Offer = ExtPriority | ExtDeliverBy | ExtRRVS | ExtFutureRelease | ExtRequireTLS | ExtBinaryMIME
+		case "proxy":
+			srv.ProxyFrom = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+		case "xclient":
+			srv.XClientFrom = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+		case "tokens":
+			srv.Tokens, srv.InsecureAuth = fileTokens{}, true
 		case "withhold":
 			srv.Withhold = ExtChunking | ExtDSN | ExtEnhancedStatusCodes | ExtSMTPUTF8
 		case "verify":
@@ -111,7 +128,10 @@ type stageConn struct {
 
 func (c *stageConn) Read(p []byte) (int, error) {
 	c.settle()
-	if len(c.lines) > 0 {
+	for len(c.pieces) > 0 && len(c.pieces[0]) == 0 {
+		c.pieces = c.pieces[1:]
+	}
+	if len(c.lines) > 0 && len(c.lines) == len(c.pieces) { // the first octets of a piece
 		c.text.WriteString(c.lines[0] + "\n")
 		c.lines = c.lines[1:]
 	}
@@ -139,65 +159,76 @@ func TestTranscripts(t *testing.T) {
 	for _, name := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(name), ".txt"), func(t *testing.T) {
 			t.Parallel()
-			want, err := os.ReadFile(name)
-			require.NoError(t, err)
-			var head, lines, pieces []string
-			var options [][]string
-			for line := range strings.Lines(string(want)) {
-				line = strings.TrimSuffix(line, "\n")
-				kind, text, _ := strings.Cut(line, " ")
-				switch kind {
-				case "@":
-					options = append(options, strings.Fields(text))
-					head = append(head, line)
-				case "C:":
-					lines, pieces = append(lines, line), append(pieces, text+"\r\n")
-				case "R:":
-					raw, err := strconv.Unquote(`"` + strings.ReplaceAll(text, `"`, `\"`) + `"`)
-					require.NoError(t, err, line)
-					lines, pieces = append(lines, line), append(pieces, raw)
-				case "S:", "H:":
-				default:
-					head = append(head, line)
-				}
-			}
-
-			r := &recorder{}
-			c := &stageConn{lines: lines, r: r}
-			for _, p := range pieces {
-				c.pieces = append(c.pieces, []byte(p))
-			}
-			srv := transcriptServer(t, options)
-			srv.Handler, srv.Hostname = r, "mx.example.org"
-			srv.ServeConn(context.Background(), c)
-			c.settle()
-			got := strings.Join(head, "\n") + "\n" + c.text.String()
-			if *update {
-				require.NoError(t, os.WriteFile(name, []byte(got), 0o644))
-			} else {
-				require.Equal(t, string(want), got)
-			}
-			require.Empty(t, r.fault)
-
-			input := strings.Join(pieces, "")
-			again := func(pieces ...string) {
-				t.Helper()
-				replies, second, _ := converse(transcriptServer(t, options), pieces...)
-				require.Equal(t, c.out.String(), replies)
-				require.Equal(t, r.log(), second.log())
-			}
-			for i := 0; i < len(input); i += 1 + len(input)/1500 { // every split, of the very long ones some
-				again(input[:i], input[i:])
-			}
-			again(strings.Split(input, "")...)
-			replayMemnet(t, transcriptServer(t, options), input, c.out.String())
+			synctest.Test(t, func(t *testing.T) { testTranscript(t, name) }) // at a time that is always the same
 		})
 	}
 }
 
+func testTranscript(t *testing.T, name string) {
+	want, err := os.ReadFile(name)
+	require.NoError(t, err)
+	var head, lines, pieces []string
+	var options [][]string
+	for line := range strings.Lines(string(want)) {
+		line = strings.TrimSuffix(line, "\n")
+		kind, text, _ := strings.Cut(line, " ")
+		switch kind {
+		case "@":
+			options = append(options, strings.Fields(text))
+			head = append(head, line)
+		case "C:":
+			lines, pieces = append(lines, line), append(pieces, text+"\r\n")
+		case "R:":
+			raw, err := strconv.Unquote(`"` + strings.ReplaceAll(text, `"`, `\"`) + `"`)
+			require.NoError(t, err, line)
+			lines, pieces = append(lines, line), append(pieces, raw)
+		case "S:", "H:":
+		default:
+			head = append(head, line)
+		}
+	}
+
+	r := &recorder{}
+	c := &stageConn{lines: lines, r: r}
+	for _, p := range pieces {
+		c.pieces = append(c.pieces, []byte(p))
+	}
+	srv := transcriptServer(t, options)
+	srv.Handler, srv.Hostname = r, "mx.example.org"
+	srv.ServeConn(context.Background(), c)
+	c.settle()
+	got := strings.Join(head, "\n") + "\n" + c.text.String()
+	if *update {
+		require.NoError(t, os.WriteFile(name, []byte(got), 0o644))
+	} else {
+		require.Equal(t, string(want), got)
+	}
+	require.Empty(t, r.fault)
+
+	input := strings.Join(pieces, "")
+	again := func(pieces ...string) {
+		t.Helper()
+		replies, second, _ := converse(transcriptServer(t, options), pieces...)
+		require.Equal(t, c.out.String(), replies)
+		require.Equal(t, r.log(), second.log())
+	}
+	for i := 0; i < len(input); i += 1 + len(input)/1500 { // every split, of the very long ones some
+		again(input[:i], input[i:])
+	}
+	again(strings.Split(input, "")...)
+	replayMemnet(t, transcriptServer(t, options), input, c.out.String())
+}
+
 // replayMemnet sends the input over a real (if in-memory) connection in random pieces.
 func replayMemnet(t *testing.T, srv *Server, input, replies string) {
-	client, server := memnet.Pipe()
+	var n memnet.Network
+	l, err := n.Listen("tcp", "192.0.2.1:25")
+	require.NoError(t, err)
+	defer l.Close()
+	client, err := n.Host("192.0.2.2").DialContext(t.Context(), "tcp", "192.0.2.1:25")
+	require.NoError(t, err)
+	server, err := l.Accept()
+	require.NoError(t, err)
 	srv.Handler, srv.Hostname = &recorder{}, "mx.example.org"
 	done := make(chan error, 1)
 	go func() { done <- srv.ServeConn(context.Background(), server) }()
@@ -213,8 +244,10 @@ func replayMemnet(t *testing.T, srv *Server, input, replies string) {
 		client.(interface{ CloseWrite() error }).CloseWrite()
 	}()
 	var out bytes.Buffer
-	_, err := io.Copy(&out, client)
-	require.NoError(t, err, fmt.Sprint(out.String()))
+	_, err = io.Copy(&out, client)
+	if replies != "" { // who gets no answer is cut off
+		require.NoError(t, err, fmt.Sprint(out.String()))
+	}
 	require.Equal(t, replies, out.String())
 	<-done
 }

@@ -20,14 +20,18 @@ import (
 type session struct {
 	srv  *Server
 	m    machine
-	raw  net.Conn // as accepted: its deadlines are those of conn
-	conn net.Conn // raw, or TLS on it
-	ctx  context.Context
-	// cancel ends ctx, which closes raw.
+	raw  net.Conn        // as accepted: its deadlines are those of conn
+	conn net.Conn        // raw, or TLS on it
+	base context.Context // of the connection
+	// cancel ends base, which closes raw.
 	cancel context.CancelFunc
-	stop   func() bool // takes the closing back
+	ctx    context.Context    // for the handler: base, or one that ends when XCLIENT names another client
+	forget context.CancelFunc // ends ctx, when that is not base
+	stop   func() bool        // takes the closing back
 
 	peer        *Peer // replaced, never changed
+	proxyTLS    bool  // peer.TLS is what a proxy told
+	helloGiven  string
 	handler     Session
 	transaction Transaction
 	sasl        sasl.Server
@@ -63,8 +67,9 @@ func (s *Server) open(ctx context.Context, c net.Conn) (*session, error) {
 		return nil, err
 	}
 	x := &session{srv: s, raw: c, conn: c, m: machine{settings: settings}}
-	x.ctx, x.cancel = context.WithCancel(ctx)
-	x.stop = context.AfterFunc(x.ctx, func() { c.Close() })
+	x.base, x.cancel = context.WithCancel(ctx)
+	x.ctx = x.base
+	x.stop = context.AfterFunc(x.base, func() { c.Close() })
 	x.peer = &Peer{ID: rand.Text()[:13], Remote: addrPort(c.RemoteAddr()), Local: addrPort(c.LocalAddr())}
 	x.acquire()
 	if refused := s.addSession(x); refused != nil {
@@ -96,7 +101,7 @@ func (x *session) end(err *error) {
 		*err = f
 	}
 	x.bye()
-	if s.draining.Load() && *err == nil || s.isClosed() && x.ctx.Err() != nil {
+	if s.draining.Load() && *err == nil || s.isClosed() && x.base.Err() != nil {
 		*err = ErrServerClosed
 	}
 	x.log("disconnected", "error", *err)
@@ -135,23 +140,35 @@ func (x *session) greet() error {
 	if t := m.trace.Command; t != nil {
 		m.onCommand = func(line string) { t(x.peer, line) }
 	}
+	if err := x.proxied(); err != nil {
+		return err
+	}
+	x.trust()
 	if c, ok := x.conn.(*tls.Conn); ok {
 		if err := x.handshake(c); err != nil {
 			return err
 		}
-	} else if m.canAuth {
-		m.mechanisms = m.sasl.Mechanisms(x.channel())
+	} else {
+		x.findMechanisms()
+	}
+	if err := x.listen(); err != nil || m.state == stateClosed {
+		return err
 	}
 	if t := m.trace.Connected; t != nil {
 		t(x.peer)
 	}
+	x.welcome()
+	return nil
+}
+
+// welcome asks the handler, and greets.
+func (x *session) welcome() {
 	var err error
 	if x.handler, err = x.connect(); err != nil {
-		m.close(x.connectError(err))
-		return nil
+		x.m.close(x.connectError(err))
+		return
 	}
-	m.say(220, EnhancedCode{}, m.hostname+" "+greetings[m.mode])
-	return nil
+	x.m.say(220, EnhancedCode{}, x.m.hostname+" "+greetings[x.m.mode])
 }
 
 var greetings = [...]string{Transfer: "ESMTP", Submission: "ESMTP", LMTP: "LMTP"}
@@ -214,6 +231,8 @@ func (x *session) handle(e event) error {
 		x.auth()
 	case eventResponse:
 		x.authStep(m.response)
+	case eventXClient:
+		x.xclient()
 	case eventVerify:
 		x.verify(x.srv.Verify)
 	case eventExpand:
@@ -228,7 +247,9 @@ func (x *session) handle(e event) error {
 func (x *session) hello() {
 	x.abort()
 	p := *x.peer
-	p.Hello, p.Extended = x.m.text, x.m.extended
+	if p.Hello, p.Extended = x.m.text, x.m.extended; x.helloGiven != "" {
+		p.Hello = x.helloGiven
+	}
 	x.peer = &p
 	x.m.answer(nil)
 }

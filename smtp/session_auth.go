@@ -2,6 +2,44 @@ package smtp
 
 import "github.com/gomailroom/mailroom/internal/sasl"
 
+// prepareAuth finds out what the server can check.
+func (c *settings) prepareAuth(s *Server) {
+	if s.Auth != nil {
+		c.sasl.VerifyPassword = s.Auth.VerifyPassword
+	}
+	if s.SCRAM != nil {
+		c.sasl.SCRAM, c.sasl.SCRAMHashes = s.SCRAM.SCRAMKeys, s.SCRAMHashes
+	}
+	if s.Tokens != nil {
+		c.sasl.Bearer = s.Tokens.VerifyToken
+	}
+	if s.Certificates != nil {
+		c.sasl.External = s.Certificates.VerifyCertificate
+	}
+	if s.Secrets != nil {
+		c.sasl.Secret = s.Secrets.Secret
+	}
+	c.sasl.Hostname, c.sasl.AllowPlaintext, c.sasl.FailDelay = c.hostname, s.InsecureAuth, c.limits.FailDelay
+	c.sasl.Limiter = &sasl.Limiter{PerAddress: c.limits.AddressFailures, PerAccount: c.limits.AccountFailures}
+	c.canAuth = s.Auth != nil || s.SCRAM != nil || s.Tokens != nil || s.Certificates != nil || s.Secrets != nil
+	c.plainAuth = s.InsecureAuth
+}
+
+func (x *session) channel() sasl.Channel {
+	ch := sasl.Channel{Remote: x.peer.Remote.Addr(), Private: x.proxyTLS}
+	if !x.proxyTLS {
+		ch.TLS, ch.Certificate = x.peer.TLS, sasl.ServerCertificate(x.srv.TLSConfig)
+	}
+	return ch
+}
+
+// findMechanisms tells the machine what AUTH can offer on this connection.
+func (x *session) findMechanisms() {
+	if x.m.canAuth {
+		x.m.mechanisms = x.m.sasl.Mechanisms(x.channel())
+	}
+}
+
 // auth begins AUTH (RFC 4954 s4).
 func (x *session) auth() {
 	exchange, err := x.m.sasl.Start(x.ctx, x.m.text, x.channel())

@@ -7,8 +7,6 @@ import (
 	"io"
 	"sync"
 	"time"
-
-	"github.com/gomailroom/mailroom/internal/sasl"
 )
 
 // buffers are what a connection that is not idle holds: room to read and room for replies.
@@ -137,8 +135,8 @@ func (x *session) readUntil(space []byte, deadline, final time.Time) error {
 
 // lost is the error for a connection that ended.
 func (x *session) lost(err error) error {
-	if x.ctx.Err() != nil {
-		return x.ctx.Err()
+	if x.base.Err() != nil {
+		return x.base.Err()
 	}
 	if errors.Is(err, io.EOF) {
 		return io.EOF
@@ -201,7 +199,7 @@ func (x *session) handshake(c *tls.Conn) error {
 	if d := x.m.limits.HandshakeTimeout; d >= 0 {
 		x.raw.SetDeadline(time.Now().Add(d))
 	}
-	if err := c.HandshakeContext(x.ctx); err != nil {
+	if err := c.HandshakeContext(x.base); err != nil {
 		x.m.out = x.m.out[:0] // there is nobody to read it
 		x.m.state = stateClosed
 		return fmt.Errorf("smtp: TLS handshake: %w", err)
@@ -211,15 +209,8 @@ func (x *session) handshake(c *tls.Conn) error {
 	state := c.ConnectionState()
 	p := *x.peer
 	p.TLS, p.Hello, p.Extended, p.Identity, p.Mechanism = &state, "", false, "", ""
-	x.peer = &p
-	var mechanisms []string
-	if x.m.canAuth {
-		mechanisms = x.m.sasl.Mechanisms(x.channel())
-	}
-	x.m.secured(mechanisms)
+	x.peer, x.proxyTLS = &p, false
+	x.m.secured()
+	x.findMechanisms()
 	return nil
-}
-
-func (x *session) channel() sasl.Channel {
-	return sasl.Channel{TLS: x.peer.TLS, Remote: x.peer.Remote.Addr(), Certificate: sasl.ServerCertificate(x.srv.TLSConfig)}
 }

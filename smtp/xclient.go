@@ -1,66 +1,126 @@
 package smtp
 
 import (
-	"context"
+	"bytes"
 	"net/netip"
 	"strconv"
 	"strings"
 )
 
-// XClient is what a proxy tells a server of the client that it speaks for, by the command XCLIENT of Postfix. Zero fields are not told, and neither are those that the server does not
-// name in its offer.
-type XClient struct {
-	Name        string         // the client's host name
-	Addr        netip.AddrPort // where it connects from; the port may be 0
-	Hello       string         // what it said in EHLO
-	Proto       string         // "SMTP" or "ESMTP"
-	Login       string         // whom it authenticated as
-	Destination netip.AddrPort // where it connected to
+// xclientNames are the attributes of XCLIENT (Postfix's XCLIENT_README).
+const xclientNames = "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"
+
+// xclientMechanism is Peer.Mechanism for who authenticated elsewhere.
+const xclientMechanism = "XCLIENT"
+
+// client is what XCLIENT says. Nil fields were not given; pointers to zero values take back what was known.
+type client struct {
+	name, hello, login *string
+	addr, local        *netip.Addr
+	port, localPort    *uint16
+	extended           *bool
 }
 
-// xclient says XCLIENT. The server then begins anew: its greeting is the reply, and EHLO follows.
-func (c *Conn) xclient(ctx context.Context, hello string) error {
-	x := c.d.XClient
-	if !c.has("XCLIENT") {
-		return local(554, EnhancedCode{5, 3, 3}, "XCLIENT", ErrNoXClient)
+var replyXClientSyntax = &Error{Code: 501, Enhanced: EnhancedCode{5, 5, 4}, Text: "attribute not recognized or malformed"}
+
+// commandXClient lets a trusted peer say whom it speaks for.
+func (m *machine) commandXClient(arg []byte) event {
+	switch {
+	case !m.trusted:
+		return m.fail(replyNotOffered)
+	case m.transaction != transactionNone:
+		return m.fail(replyNotNow)
+	case len(arg) == 0:
+		return m.fail(replySyntaxArgument)
 	}
-	port := func(a netip.AddrPort) string {
-		if a.Port() == 0 {
-			return ""
-		}
-		return strconv.Itoa(int(a.Port()))
-	}
-	addr := func(a netip.AddrPort) string {
-		ip := a.Addr().Unmap().WithZone("")
-		if ip.Is6() {
-			return "IPV6:" + ip.String()
-		}
-		if ip.Is4() {
-			return ip.String()
-		}
-		return ""
-	}
-	offered := strings.Fields(strings.ToUpper(c.caps["XCLIENT"]))
-	line := []byte("XCLIENT")
-	for _, a := range [...]struct{ name, value string }{
-		{"NAME", x.Name}, {"ADDR", addr(x.Addr)}, {"PORT", port(x.Addr)}, {"PROTO", x.Proto}, {"HELO", x.Hello}, {"LOGIN", x.Login},
-		{"DESTADDR", addr(x.Destination)}, {"DESTPORT", port(x.Destination)},
-	} {
-		for _, o := range offered {
-			if a.value != "" && o == a.name {
-				line = appendXtext(append(append(append(line, ' '), a.name...), '='), a.value)
-			}
+	m.client = client{}
+	for word := range bytes.FieldsSeq(arg) {
+		key, text, ok := bytes.Cut(word, []byte("="))
+		value, err := decodeXtext(string(text))
+		if !ok || err != nil || !m.client.set(strings.ToUpper(string(key)), value) {
+			return m.fail(replyXClientSyntax)
 		}
 	}
-	if len(line) == len("XCLIENT") { // there is nothing to tell, or nothing that may be told
-		return nil
+	return eventXClient
+}
+
+// set takes an attribute; false when it is malformed.
+func (c *client) set(key, value string) (ok bool) {
+	known := value != "[UNAVAILABLE]" && value != "[TEMPUNAVAIL]"
+	if !known {
+		value = ""
 	}
-	r, err := c.command(ctx, c.timeouts.Command, string(line), "")
-	if err != nil {
-		return err
+	switch key {
+	case "NAME":
+		c.name = &value
+		return !known || validDomain(value)
+	case "HELO":
+		c.hello = &value
+		return !known || validHello([]byte(value))
+	case "LOGIN":
+		c.login = &value
+		return !known || value != "" && isPrintable(value)
+	case "PROTO":
+		extended := strings.EqualFold(value, "ESMTP")
+		c.extended = &extended
+		return !known || extended || strings.EqualFold(value, "SMTP")
+	case "ADDR":
+		c.addr, ok = xclientAddr(value)
+	case "DESTADDR":
+		c.local, ok = xclientAddr(value)
+	case "PORT":
+		c.port, ok = xclientPort(value)
+	case "DESTPORT":
+		c.localPort, ok = xclientPort(value)
 	}
-	if err := c.expect(r, 2, "XCLIENT"); err != nil {
-		return err
+	return ok || !known && (key == "ADDR" || key == "DESTADDR" || key == "PORT" || key == "DESTPORT")
+}
+
+func xclientAddr(s string) (*netip.Addr, bool) {
+	var a netip.Addr
+	var err error
+	if len(s) > 5 && strings.EqualFold(s[:5], "IPV6:") {
+		a, err = netip.ParseAddr(s[5:])
+		return &a, err == nil && a.Is6() && a.Zone() == ""
 	}
-	return c.hello(ctx, hello)
+	a, err = netip.ParseAddr(s)
+	return &a, err == nil && a.Is4()
+}
+
+func xclientPort(s string) (*uint16, bool) {
+	n, err := strconv.ParseUint(s, 10, 16)
+	port := uint16(n)
+	return &port, err == nil
+}
+
+// apply changes what is known of a peer.
+func (c *client) apply(p *Peer) {
+	addr, local := p.Remote.Addr(), p.Local.Addr()
+	port, localPort := p.Remote.Port(), p.Local.Port()
+	change(&addr, c.addr)
+	change(&local, c.local)
+	change(&port, c.port)
+	change(&localPort, c.localPort)
+	p.Remote, p.Local = netip.AddrPortFrom(addr.Unmap(), port), netip.AddrPortFrom(local.Unmap(), localPort)
+	change(&p.Name, c.name)
+	change(&p.Hello, c.hello)
+	change(&p.Extended, c.extended)
+	if c.login != nil {
+		p.Identity, p.Mechanism = *c.login, xclientMechanism
+		if p.Identity == "" {
+			p.Mechanism = ""
+		}
+	}
+}
+
+func change[T any](v, to *T) {
+	if to != nil {
+		*v = *to
+	}
+}
+
+// begun tells that the session begins anew, with whom XCLIENT named.
+func (m *machine) begun(authenticated bool) {
+	m.reset()
+	m.hello, m.authenticated = "", authenticated
 }

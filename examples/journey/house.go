@@ -100,8 +100,8 @@ func newHouse(ctx context.Context, w *world, domain, host string, users ...user)
 		Serve(net.Listener) error
 		Close() error
 	}{
-		"smtp":       &smtp.Server{Handler: agent, Hostname: host, Withhold: smtp.ExtBinaryMIME, TLSConfig: config},
-		"submission": &smtp.Server{Handler: agent, Hostname: host, Withhold: smtp.ExtBinaryMIME, Mode: smtp.Submission, TLSConfig: config, Auth: directory, SCRAM: directory},
+		"smtp":       &smtp.Server{Handler: agent, Hostname: host, TLSConfig: config},
+		"submission": &smtp.Server{Handler: agent, Hostname: host, Mode: smtp.Submission, TLSConfig: config, Auth: directory, SCRAM: directory},
 		"imap":       &imap.Server{Backend: store, TLSConfig: config, Auth: directory, SCRAM: directory},
 		"pop3":       &pop3.Server{Backend: imapdrop.New(store), Hostname: host, TLSConfig: config, Auth: directory, SCRAM: directory},
 	} {

@@ -101,9 +101,9 @@ func (s *server) build(directory *mailstore.Directory) {
 		s.queue = &queue.Queue{Store: s.data.queue, Router: router, Hostname: c.domain, Return: agent.Return, Logger: s.log, Drain: 4 * time.Second}
 		agent.Queue = s.queue
 	}
-	transfer := &smtp.Server{Handler: agent, Hostname: c.domain, Withhold: smtp.ExtBinaryMIME, TLSConfig: s.tls, Logger: s.log}
-	submission := &smtp.Server{Handler: agent, Hostname: c.domain, Withhold: smtp.ExtBinaryMIME, Mode: smtp.Submission, TLSConfig: s.tls, Auth: directory, SCRAM: directory, InsecureAuth: c.plaintextAuth, Logger: s.log}
-	lmtp := &smtp.Server{Handler: agent.LMTP(), Hostname: c.domain, Withhold: smtp.ExtBinaryMIME, Mode: smtp.LMTP, TLSConfig: s.tls, Logger: s.log}
+	transfer := &smtp.Server{Handler: agent, Hostname: c.domain, TLSConfig: s.tls, Logger: s.log}
+	submission := &smtp.Server{Handler: agent, Hostname: c.domain, Mode: smtp.Submission, TLSConfig: s.tls, Auth: directory, SCRAM: directory, InsecureAuth: c.plaintextAuth, Logger: s.log}
+	lmtp := &smtp.Server{Handler: agent.LMTP(), Hostname: c.domain, Mode: smtp.LMTP, TLSConfig: s.tls, Logger: s.log}
 	mailboxes := &imap.Server{Backend: s.data.store, TLSConfig: s.tls, Auth: directory, SCRAM: directory, InsecureAuth: c.plaintextAuth, Logger: s.log}
 	maildrops := &pop3.Server{Backend: imapdrop.New(s.data.store), Hostname: c.domain, TLSConfig: s.tls, Auth: directory, SCRAM: directory, InsecureAuth: c.plaintextAuth, Logger: s.log}
 	s.servers = map[string]protocol{"smtp": transfer, "submission": submission, "submissions": submission, "lmtp": lmtp,
