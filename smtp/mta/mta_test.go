@@ -1,11 +1,13 @@
 package mta
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"strings"
@@ -138,6 +140,8 @@ func TestQuota(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		h := newHouse(t)
+		var log bytes.Buffer
+		h.mta.Logger = slog.New(slog.NewTextHandler(&log, nil))
 		large := hello + strings.Repeat("x", 1950) + "\n"
 		require.Equal(t, []string{"552 5.2.2"}, replies(h.send("25", "", "dora@there.test", large, "carol@here.test")), "by SIZE, before the message")
 		// Without SIZE the store finds out; bob has the message, so dora is notified about carol.
@@ -151,6 +155,8 @@ func TestQuota(t *testing.T) {
 			require.Contains(t, dsn[0], want)
 		}
 		require.Equal(t, []string{"250", "552 5.2.2"}, replies(h.send("24", "", "dora@there.test", large, "bob@here.test", "carol@here.test")), "LMTP tells each")
+		require.Contains(t, log.String(), "level=INFO msg=\"cannot file a message\"")
+		require.NotContains(t, log.String(), "level=ERROR", "a full mailbox is no failure of the server")
 	})
 }
 

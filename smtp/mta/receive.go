@@ -244,10 +244,13 @@ func (m *MTA) filed(ctx context.Context, t mailstore.Target, size int64, err err
 		mailbox = "INBOX"
 	}
 	attrs := []slog.Attr{slog.String("account", t.Account), slog.String("mailbox", mailbox), slog.Int64("size", size)}
-	if err != nil {
-		m.log(ctx, slog.LevelError, "cannot file a message", append(attrs, slog.Any("error", err))...)
-	} else {
+	switch {
+	case err == nil:
 		m.log(ctx, slog.LevelInfo, "filed", attrs...)
+	case errors.Is(err, mailstore.ErrOverQuota): // the owner's affair, and anyone can bring it about
+		m.log(ctx, slog.LevelInfo, "cannot file a message", append(attrs, slog.Any("error", err))...)
+	default:
+		m.log(ctx, slog.LevelError, "cannot file a message", append(attrs, slog.Any("error", err))...)
 	}
 	if m.Trace != nil && m.Trace.Filed != nil {
 		m.Trace.Filed(t.Account, mailbox, size, err)
