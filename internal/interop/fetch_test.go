@@ -74,6 +74,7 @@ func TestFetchmail(t *testing.T) {
 		"IMAPS":         `protocol imap service "%[5]s" user "alice" password "wonder land" ssl`,
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newServer(t, memory)
 			all := s.fill()
 			home := t.TempDir()
@@ -121,6 +122,7 @@ func TestGetmail(t *testing.T) {
 		"IMAP in clear": "type = SimpleIMAPRetriever\nport = IMAP\nmailboxes = (\"INBOX\",)\n",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newServer(t, memory, "-plaintext-auth")
 			all := s.fill()
 			home := t.TempDir()

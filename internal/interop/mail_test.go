@@ -118,14 +118,6 @@ func (s *server) mailbox(user, name string) []kept {
 	return all
 }
 
-// only gives the single message of a mailbox.
-func (s *server) only(user, name string) kept {
-	s.t.Helper()
-	all := s.mailbox(user, name)
-	require.Len(s.t, all, 1)
-	return all[0]
-}
-
 // arrived requires that mailbox holds a message that ends in exactly these octets; what is above was added on the way.
 func (s *server) arrived(user, name, message string) {
 	s.t.Helper()

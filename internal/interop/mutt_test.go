@@ -94,6 +94,7 @@ func TestMuttRead(t *testing.T) {
 		"IMAP LOGIN":           {"imaps", "imaps", "set imap_authenticators=\"login\""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newServer(t, memory)
 			all := s.fill()
 			home := t.TempDir()

@@ -19,6 +19,7 @@ func TestPython(t *testing.T) {
 			name = "memory"
 		}
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			s := newServer(t, dir)
 			script, err := filepath.Abs("testdata/standard.py")
 			require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net"
@@ -53,6 +54,16 @@ func newServer(t *testing.T, dir string, args ...string) *server {
 		case <-s.exited:
 		default:
 			s.terminate()
+		}
+		for line := range strings.Lines(s.log.String()) {
+			if strings.Contains(line, " level=ERROR ") || strings.Contains(line, "panic") || strings.Contains(line, "DATA RACE") {
+				t.Errorf("the server logged %s", line)
+			}
+		}
+		for _, secret := range []string{alicePassword, bobPassword, base64.StdEncoding.EncodeToString([]byte(alicePassword)), base64.StdEncoding.EncodeToString([]byte("\x00alice\x00" + alicePassword))} {
+			if strings.Contains(s.log.String(), secret) {
+				t.Error("the server logged a password")
+			}
 		}
 		if t.Failed() {
 			t.Logf("the server's log:\n%s", s.log)
