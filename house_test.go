@@ -23,6 +23,8 @@ var rooms = []struct {
 }{
 	{"internal", 0, []string{"github.com/xdg-go/scram", "github.com/xdg-go/stringprep", "golang.org/x/crypto", "golang.org/x/net", "golang.org/x/text"}},
 	{"mime", 1, []string{"github.com/emersion/go-message", "golang.org/x/net", "golang.org/x/text"}},
+	{"mime/openpgp", 2, []string{"github.com/ProtonMail/go-crypto", "github.com/cloudflare/circl", "github.com/emersion/go-message", "golang.org/x/crypto", "golang.org/x/net", "golang.org/x/sys", "golang.org/x/text"}},
+	{"mime/smime", 2, []string{"github.com/emersion/go-message", "golang.org/x/net", "golang.org/x/text"}},
 	{"mxresolve", 1, []string{"github.com/miekg/dns", "golang.org/x/net", "golang.org/x/sys", "golang.org/x/text", "golang.org/x/sync"}},
 	{"smtp", 2, []string{"github.com/xdg-go/scram", "github.com/xdg-go/stringprep", "golang.org/x/crypto", "golang.org/x/net", "golang.org/x/text"}},
 	{"pop3", 2, []string{"github.com/xdg-go/scram", "github.com/xdg-go/stringprep", "golang.org/x/crypto", "golang.org/x/net", "golang.org/x/text"}},
