@@ -37,15 +37,16 @@ func newDirectory(c *config) (*mailstore.Directory, error) {
 
 // data is what is kept: mail and queue.
 type data struct {
-	store mailstore.Store
-	queue *queue.Log
-	db    *sql.DB // nil in memory
+	store  mailstore.Store
+	queue  *queue.Log
+	db     *sql.DB // nil in memory
+	filter *filter
 }
 
 // openData opens mail and queue in -dir.
 func openData(ctx context.Context, c *config, log *slog.Logger) (_ *data, err error) {
 	if c.dir == memory {
-		return &data{store: &memstore.Store{}, queue: queue.NewMemory()}, nil
+		return &data{store: &memstore.Store{}, queue: queue.NewMemory(), filter: newFilter("", log)}, nil
 	}
 	if err := os.MkdirAll(c.dir, 0o700); err != nil {
 		return nil, fmt.Errorf("-dir: %w", err)
@@ -70,11 +71,18 @@ func openData(ctx context.Context, c *config, log *slog.Logger) (_ *data, err er
 		return nil, err
 	}
 	d.store = store
+	d.filter = newFilter(filepath.Join(c.dir, "filter"), log)
+	if err := d.filter.load(); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
 
 func (d *data) close() error {
 	var errs []error
+	if d.filter != nil {
+		errs = append(errs, d.filter.save())
+	}
 	if d.store != nil {
 		errs = append(errs, d.store.Close())
 	}
@@ -88,13 +96,13 @@ func (d *data) close() error {
 }
 
 // newScorer gives what judges strangers' mail.
-func newScorer(c *config, log *slog.Logger) spam.Scorer {
+func newScorer(c *config, filter *filter, log *slog.Logger) spam.Scorer {
 	var r spam.Resolver = noDNS{}
 	if c.resolver != "none" {
 		r = newResolver(c)
 	}
 	checks := heuristics.Checks(heuristics.Options{Resolver: r, Names: []string{c.domain}})
-	return &spam.Engine{First: auth.Checks(r), Checks: checks, Logger: log}
+	return &spam.Engine{First: auth.Checks(r), Checks: append(checks, filter.Classifier), Logger: log}
 }
 
 // newRouter says how mail for other domains leaves; nil when it cannot.

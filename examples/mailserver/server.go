@@ -96,7 +96,7 @@ func start(ctx context.Context, c *config, stderr io.Writer) (_ *server, err err
 // build wires the parts together.
 func (s *server) build(directory *mailstore.Directory) {
 	c := s.config
-	agent := &mta.MTA{Hostname: c.domain, Store: s.data.store, Directory: directory, Scorer: newScorer(c, s.log), Logger: s.log}
+	agent := &mta.MTA{Hostname: c.domain, Store: s.data.store, Directory: directory, Scorer: newScorer(c, s.data.filter, s.log), Logger: s.log}
 	if router := newRouter(c); router != nil {
 		s.queue = &queue.Queue{Store: s.data.queue, Router: router, Hostname: c.domain, Return: agent.Return, Logger: s.log, Drain: 4 * time.Second}
 		agent.Queue = s.queue
@@ -133,6 +133,11 @@ func (s *server) serve(ctx context.Context) error {
 			}
 		})
 	}
+	delivering.Go(func() {
+		if err := s.data.filter.run(ctx, s); err != nil {
+			cancel(fmt.Errorf("filter: %w", err))
+		}
+	})
 	<-ctx.Done()
 	s.log.Info("draining")
 	drain, stop := context.WithTimeout(context.Background(), 8*time.Second)
