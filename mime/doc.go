@@ -43,8 +43,8 @@
 //	}
 //	msg, err := letter.Compose()
 //
-// [Message.Reply] and [Message.Forward] start letters from a parsed message. [DSN], [MDN] and [ARF] are reports.
-// Package mime/dkim signs.
+// [Message.Reply] and [Message.Forward] start letters from a parsed message. Package mime/report writes and reads delivery reports, receipts, abuse reports and
+// the like; package mime/dkim signs.
 //
 // # Limits
 //
@@ -58,9 +58,9 @@
 // Done: RFC 5322 with the obsolete syntax of its section 4; RFC 2045, 2046, 2047, 2049; RFC 2183 (disposition); RFC 2231
 // (parameters, in any order); RFC 2152 (UTF-7, reading); RFC 3676 (format=flowed with DelSp); RFC 6532 (UTF-8 in headers); RFC 8621
 // s4.1.4 (bodies and attachments); RFC 5256 s2.1 (base subject); RFC 5321 s4.4 (trace fields, reading); RFC 9051 s6.4.5 and s7.5.2 (sections, ENVELOPE, BODYSTRUCTURE); RFC
-// 2387 (related); RFC 2369 and 8058 (unsubscribing, writing); RFC 6047 (invitations, writing); RFC 3834 (Auto-Submitted, writing).
+// 2387 (related); RFC 2369 and 8058 (unsubscribing, writing); RFC 6047 (invitations, writing); RFC 3834 (Auto-Submitted, writing); RFC 6522 (multipart/report, writing).
 //
-// Partly: RFC 3464 and 6522 (DSN), RFC 8098 (MDN), RFC 5965 (ARF): composed, and their parts are read like any other; RFC 2046 s5.2.2
+// Partly: RFC 2046 s5.2.2
 // (message/partial): the fragments are parts, nobody joins them; RFC 7103 (repair of malformed messages): its advice on reading is
 // followed, nothing is rewritten.
 //

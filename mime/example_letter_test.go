@@ -88,23 +88,3 @@ func ExampleMessage_Reply() {
 	// > Today?
 	// Gladly.
 }
-
-func ExampleDSN() {
-	report := mime.DSN{
-		From: mime.Addr("", "mailer-daemon@mx.example.org"), To: mime.Addr("", "alice@example.org"), Date: date, MessageID: "2@mx.example.org",
-		ReportingMTA: "mx.example.org",
-		Recipients: []mime.DSNRecipient{{
-			Final: "bob@example.net", Action: mime.ActionFailed, Status: "5.1.1",
-			RemoteMTA: "mx.example.net", Diagnostic: "550 5.1.1 no such user",
-		}},
-	}
-	msg, err := report.Compose()
-	if err != nil {
-		panic(err)
-	}
-	fmt.Println(msg.Header().Text("Subject"))
-	fmt.Printf("reverse path %q, to %v\n", msg.From(), msg.Recipients())
-	// Output:
-	// Undelivered mail returned to sender
-	// reverse path "", to [alice@example.org]
-}

@@ -136,3 +136,7 @@ func (p *Part) Decoded() io.Reader { return NewDecoder(p.encoding, p.Raw()) }
 type errReader struct{ err error }
 
 func (e errReader) Read([]byte) (int, error) { return 0, e.err }
+
+// Content returns the body without its transfer encoding as what can be opened again and again, as a [File] of another letter has it. Its Size is -1:
+// it is not known before the body was read.
+func (p *Part) Content() Content { return partContent{p} }

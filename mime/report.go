@@ -3,52 +3,66 @@ package mime
 import (
 	"bytes"
 	"io"
-	"strings"
 	"time"
 )
 
 // originalHeader bounds the header that a report sends back.
 const originalHeader = 256 << 10
 
-// A notice is what all reports have in common: a letter by a program, whose body is a multipart/report (RFC 6522).
-type notice struct {
-	from, to          Address
-	subject, id       string
-	date              time.Time
-	inReplyTo         string
-	references        []string
-	autoSubmitted     string
-	reportType        string
-	text              string
-	machineType       string // media type of the part for programs
-	machine           []byte
-	original          Content
-	headersOnly, utf8 bool
+// A Report is a multipart/report (RFC 6522): a letter by a program, with text for people, a part for programs, and the message that it is about. Package
+// mime/report has the kinds of reports that there are; this is what they have in common.
+type Report struct {
+	From, To      Address
+	Subject       string
+	Date          time.Time // default: now
+	MessageID     string    // default: random, in the domain of From
+	InReplyTo     string
+	References    []string
+	AutoSubmitted string // RFC 3834 s5
+
+	Type        string // report-type: "delivery-status", ...
+	Text        string // what people read
+	MachineType string // media type of the part for programs
+	Machine     []byte // that part, lines ending in CRLF
+
+	Original     Content // the message; nil sends nothing back
+	OriginalUTF8 bool    // Original has UTF-8 in its header (RFC 6533)
+	HeadersOnly  bool    // send only its header back
 }
 
-func (n *notice) compose(caps Capabilities) (*Composed, error) {
-	toLocal, _ := n.to.Split()
-	fromLocal, _ := n.from.Split()
+// Compose makes the report for a 7-bit way.
+func (n Report) Compose() (*Composed, error) { return n.ComposeFor(Capabilities{}) }
+
+// ComposeFor makes the report for a way that can carry more. The envelope has the null reverse path: [Composed.From] is "".
+func (n Report) ComposeFor(caps Capabilities) (*Composed, error) {
+	toLocal, _ := n.To.Split()
+	fromLocal, _ := n.From.Split()
 	b := &builder{}
 	b.utf8 = caps.UTF8 || !isASCII(toLocal+fromLocal)
-	b.date("Date", n.date)
-	b.addresses("From", n.from)
-	b.addresses("To", n.to)
-	b.unstructured("Subject", n.subject)
-	b.messageID(n.id, n.from)
-	if n.inReplyTo != "" {
-		b.ids("In-Reply-To", n.inReplyTo)
+	b.date("Date", n.Date)
+	b.addresses("From", n.From)
+	b.addresses("To", n.To)
+	b.unstructured("Subject", n.Subject)
+	b.messageID(n.MessageID, n.From)
+	if n.InReplyTo != "" {
+		b.ids("In-Reply-To", n.InReplyTo)
 	}
-	b.ids("References", n.references...)
-	b.plain("Auto-Submitted", n.autoSubmitted)
+	b.ids("References", n.References...)
+	b.plain("Auto-Submitted", n.AutoSubmitted)
 	b.plain("MIME-Version", "1.0")
+	if !isToken(n.Type) {
+		b.fail("Type", "is not a token: "+n.Type)
+	}
+	if t := ParseMediaType(n.MachineType); !isToken(t.Type) || !isToken(t.Subtype) || t.String() != n.MachineType {
+		b.fail("MachineType", "is no media type: "+n.MachineType)
+	}
 
 	parts := []*entity{
-		textEntity("text/plain", nil, toCRLF(n.text), caps),
-		machineEntity(n.machineType, n.machine, caps),
+		textEntity("text/plain", nil, toCRLF(n.Text), caps),
+		machineEntity(n.MachineType, n.Machine, caps),
 	}
-	if n.original != nil {
-		part, err := originalEntity(n.original, n.headersOnly, n.utf8, caps)
+	if n.Original != nil {
+		part, err := originalEntity(n.Original, n.HeadersOnly, n.OriginalUTF8, caps)
 		if err != nil {
 			return nil, err
 		}
@@ -57,8 +71,8 @@ func (n *notice) compose(caps Capabilities) (*Composed, error) {
 	if b.err != nil {
 		return nil, b.err
 	}
-	c := &Composed{recipients: []string{b.envelope(n.to)}}
-	c.finish(b.buf, newMultipart("report", [][2]string{{"report-type", n.reportType}}, parts...))
+	c := &Composed{recipients: []string{b.envelope(n.To)}}
+	c.finish(b.buf, newMultipart("report", [][2]string{{"report-type", n.Type}}, parts...))
 	c.utf8 = c.utf8 || !isASCII(c.recipients[0])
 	return c, nil
 }
@@ -118,87 +132,4 @@ func originalEntity(original Content, headersOnly, utf8 bool, caps Capabilities)
 	}
 	raw = bytes.TrimRight(ParseHeader(raw).Bytes(), "\r\n")
 	return machineEntity(header, append(toCRLF(string(raw)), crlf...), caps), nil
-}
-
-// A reportWriter writes the fields of the part for programs. It never fails: what a field cannot hold is replaced, since a report
-// must not be lost because of what it reports.
-type reportWriter struct {
-	fieldWriter
-	utf8 bool
-}
-
-// field writes a field unless value is empty.
-func (r *reportWriter) field(name, value string) {
-	value = strings.Join(strings.Fields(strings.Map(r.fit, strings.ToValidUTF8(value, "?"))), " ")
-	if value == "" {
-		return
-	}
-	r.begin(name)
-	for token := range strings.SplitSeq(value, " ") {
-		for len(token) > longestRawToken {
-			r.token(" ", token[:longestRawToken])
-			token = token[longestRawToken:]
-		}
-		r.token(" ", token)
-	}
-	r.end()
-}
-
-func (r *reportWriter) fit(c rune) rune {
-	switch {
-	case c < ' ' || c == 0x7f:
-		return ' '
-	case c >= 0x80 && !r.utf8:
-		return '?'
-	}
-	return c
-}
-
-func (r *reportWriter) date(name string, t time.Time) {
-	if !t.IsZero() {
-		r.field(name, t.Format(dateLayout))
-	}
-}
-
-func (r *reportWriter) typed(name, kind, value string) {
-	if value != "" {
-		r.field(name, kind+"; "+value)
-	}
-}
-
-// address writes an address with its type (RFC 3464 s2.3.2, RFC 6533 s3).
-func (r *reportWriter) address(name, addr string) {
-	switch {
-	case isASCII(addr):
-		r.typed(name, "rfc822", addr)
-	case r.utf8:
-		r.typed(name, "utf-8", addr)
-	default:
-		r.typed(name, "utf-8", xtext8(addr))
-	}
-}
-
-// blank ends a group of fields.
-func (r *reportWriter) blank() { r.buf = append(r.buf, crlf...) }
-
-// xtext8 is RFC 6533 s3's utf-8-addr-xtext.
-func xtext8(addr string) string {
-	var b strings.Builder
-	for _, c := range addr {
-		if c <= ' ' || c == '\\' || c == '+' || c == '=' || c >= 0x7f {
-			b.WriteString(`\x{`)
-			const hex = "0123456789ABCDEF"
-			started := false
-			for shift := 20; shift >= 0; shift -= 4 {
-				d := c >> shift & 15
-				if started = started || d != 0 || shift <= 4; started {
-					b.WriteByte(hex[d])
-				}
-			}
-			b.WriteByte('}')
-			continue
-		}
-		b.WriteRune(c)
-	}
-	return b.String()
 }

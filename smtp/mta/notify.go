@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gomailroom/mailroom/mime"
+	"github.com/gomailroom/mailroom/mime/report"
 	"github.com/gomailroom/mailroom/smtp"
 )
 
@@ -19,21 +20,21 @@ func (l *letter) notify(ctx context.Context) {
 			failed++
 		}
 	}
-	var about []mime.DSNRecipient
+	var about []report.DSNRecipient
 	for i, to := range l.envelope.To {
 		asked, err := to.Params.Notify, l.results[i]
-		r := mime.DSNRecipient{Final: to.Path.Mailbox.String(), LastTried: time.Now()}
+		r := report.DSNRecipient{Final: to.Path.Mailbox.String(), LastTried: time.Now()}
 		if o := to.Params.OriginalRecipient; o.Address != "" {
 			r.Original = o.Type + ";" + o.Address
 		}
 		switch {
 		case err != nil && failed < len(l.results) && (asked == 0 || asked&smtp.NotifyFailure != 0):
-			r.Action, r.Status, r.Diagnostic = mime.ActionFailed, "5.0.0", err.Error()
+			r.Action, r.Status, r.Diagnostic = report.ActionFailed, "5.0.0", err.Error()
 			if e, ok := errors.AsType[*smtp.Error](err); ok {
 				r.Status = e.Enhanced.String()
 			}
 		case err == nil && l.accounts[i] != nil && asked&smtp.NotifySuccess != 0:
-			r.Action, r.Status = mime.ActionDelivered, "2.0.0"
+			r.Action, r.Status = report.ActionDelivered, "2.0.0"
 		default:
 			continue
 		}
@@ -47,9 +48,9 @@ func (l *letter) notify(ctx context.Context) {
 	}
 }
 
-func (l *letter) sendNotice(ctx context.Context, about []mime.DSNRecipient, failed bool) error {
+func (l *letter) sendNotice(ctx context.Context, about []report.DSNRecipient, failed bool) error {
 	from := l.envelope.From.Mailbox
-	composed, err := mime.DSN{
+	composed, err := report.DSN{
 		From: mime.Addr("Mail Delivery System", "mailer-daemon@"+l.m.hostname()), To: mime.Addr("", from.String()),
 		EnvelopeID: l.envelope.Params.EnvelopeID, ReportingMTA: l.m.hostname(), Arrived: time.Now(), Recipients: about,
 		Original: l.spool, UTF8: l.envelope.Params.UTF8, OriginalUTF8: l.envelope.Params.UTF8,

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/gomailroom/mailroom/mime"
+	"github.com/gomailroom/mailroom/mime/report"
 	"github.com/gomailroom/mailroom/smtp"
 )
 
@@ -17,21 +18,21 @@ import (
 // A notification that cannot be sent puts the recipients back, so that it is tried again.
 func (q *Queue) notify(ctx context.Context, j *Job, states []State, outcomes []outcome) {
 	from := j.Message.Envelope.From
-	var about []mime.DSNRecipient
+	var about []report.DSNRecipient
 	var failed, delayed []int
 	for n := range states {
 		s := &states[n]
 		to := j.Message.Envelope.To[j.Indexes[n]]
-		var action mime.DSNAction
+		var action report.DSNAction
 		switch asked := to.Params.Notify; {
 		case s.Phase == Failed && (asked == 0 || asked&smtp.NotifyFailure != 0):
-			action = mime.ActionFailed
+			action = report.ActionFailed
 			failed = append(failed, n)
 		case s.Phase == Delivered && asked&smtp.NotifySuccess != 0 && outcomes[n].relay:
-			action = mime.ActionRelayed
+			action = report.ActionRelayed
 		case s.Phase == Waiting && !s.Delayed && s.Attempts > j.States[n].Attempts && q.DelayNotice > 0 &&
 			time.Since(j.Message.Queued) >= q.DelayNotice && (asked == 0 || asked&smtp.NotifyDelay != 0):
-			action = mime.ActionDelayed
+			action = report.ActionDelayed
 			delayed = append(delayed, n)
 			s.Delayed = true
 		default:
@@ -53,8 +54,8 @@ func (q *Queue) notify(ctx context.Context, j *Job, states []State, outcomes []o
 	}
 }
 
-func (q *Queue) report(to smtp.Recipient, s State, action mime.DSNAction) mime.DSNRecipient {
-	r := mime.DSNRecipient{Final: to.Path.Mailbox.String(), Action: action, RemoteMTA: s.Remote, LastTried: time.Now(), Status: "2.0.0"}
+func (q *Queue) report(to smtp.Recipient, s State, action report.DSNAction) report.DSNRecipient {
+	r := report.DSNRecipient{Final: to.Path.Mailbox.String(), Action: action, RemoteMTA: s.Remote, LastTried: time.Now(), Status: "2.0.0"}
 	if to.Params.OriginalRecipient.Address != "" {
 		r.Original = to.Params.OriginalRecipient.Type + ";" + to.Params.OriginalRecipient.Address
 	}
@@ -64,17 +65,17 @@ func (q *Queue) report(to smtp.Recipient, s State, action mime.DSNAction) mime.D
 		if s.Remote == "" {
 			r.DiagType = "x-mailroom" // nobody said this to us
 		}
-		if action == mime.ActionFailed && s.Enhanced[0] == 4 {
+		if action == report.ActionFailed && s.Enhanced[0] == 4 {
 			r.Status = fmt.Sprintf("5%s", r.Status[1:]) // given up: what was temporary has become final
 		}
 	}
 	return r
 }
 
-func (q *Queue) sendNotice(ctx context.Context, j *Job, about []mime.DSNRecipient) error {
+func (q *Queue) sendNotice(ctx context.Context, j *Job, about []report.DSNRecipient) error {
 	m := j.Message.Envelope
 	to := smtp.ForwardPath{Mailbox: m.From.Mailbox}
-	dsn := mime.DSN{
+	dsn := report.DSN{
 		From: mime.Addr("Mail Delivery System", "mailer-daemon@"+q.Hostname), To: mime.Addr("", m.From.Mailbox.String()),
 		EnvelopeID: m.Params.EnvelopeID, ReportingMTA: q.Hostname, Arrived: j.Message.Queued,
 		Recipients: about, Original: j.Content, UTF8: m.Params.UTF8, OriginalUTF8: m.Params.UTF8,
@@ -97,7 +98,7 @@ func (q *Queue) sendNotice(ctx context.Context, j *Job, about []mime.DSNRecipien
 }
 
 // compose makes a notification and hands it over.
-func (q *Queue) compose(ctx context.Context, to smtp.ForwardPath, dsn *mime.DSN) (*mime.Composed, error) {
+func (q *Queue) compose(ctx context.Context, to smtp.ForwardPath, dsn *report.DSN) (*mime.Composed, error) {
 	composed, err := dsn.Compose()
 	if err != nil {
 		return nil, fmt.Errorf("compose a notification: %w", err)
@@ -106,9 +107,9 @@ func (q *Queue) compose(ctx context.Context, to smtp.ForwardPath, dsn *mime.DSN)
 	return composed, q.Return(ctx, e, composed)
 }
 
-func anyFailed(about []mime.DSNRecipient) bool {
+func anyFailed(about []report.DSNRecipient) bool {
 	for _, r := range about {
-		if r.Action == mime.ActionFailed {
+		if r.Action == report.ActionFailed {
 			return true
 		}
 	}

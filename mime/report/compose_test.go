@@ -1,4 +1,4 @@
-package mime
+package report_test
 
 import (
 	"bytes"
@@ -8,32 +8,43 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomailroom/mailroom/mime"
+	. "github.com/gomailroom/mailroom/mime/report"
 	"github.com/stretchr/testify/require"
 )
+
+var testDate = time.Date(2026, 11, 21, 10, 0, 0, 0, time.FixedZone("", 3600))
+
+func content(s string) mime.Content { return mime.BytesFile("", []byte(s)).Content }
 
 const original = "Received: from a by b\r\nFrom: alice@example.org\r\nSubject: the original\r\n\r\nGr\u00fc\u00dfe\r\n"
 
 func testDSN() DSN {
 	return DSN{
-		From: Addr("Mail Delivery System", "mailer-daemon@mx.example.org"), To: Addr("", "alice@example.org"), Date: testDate, MessageID: "2@mx.example.org",
+		From: mime.Addr("Mail Delivery System", "mailer-daemon@mx.example.org"), To: mime.Addr("", "alice@example.org"), Date: testDate, MessageID: "2@mx.example.org",
 		InReplyTo: "1@example.org", ReportingMTA: "mx.example.org", ReceivedFromMTA: "client.example.org", EnvelopeID: "QQ314159", Arrived: testDate,
 		Recipients: []DSNRecipient{
 			{Final: "bob@example.net", Original: "rfc822;robert@example.net", Action: ActionFailed, Status: "5.1.1", RemoteMTA: "mx.example.net",
 				Diagnostic: "550 5.1.1 no such\r\nuser \u00fc", LastTried: testDate, FinalLogID: "L1"},
 			{Final: "carol@example.com", Action: ActionDelayed, Status: "4.4.1", RetryUntil: testDate.Add(time.Hour)},
 		},
-		Original: bytesContent(original),
+		Original: content(original),
 	}
 }
 
 // reportParts composes and gives the decoded parts of a multipart/report.
-func reportParts(t *testing.T, c *Composed, err error, caps Capabilities) (*Message, []*Part, []string) {
+func reportParts(t *testing.T, c *mime.Composed, err error, caps mime.Capabilities) (*mime.Message, []*mime.Part, []string) {
 	t.Helper()
 	require.NoError(t, err)
-	m := checkComposed(t, c, caps)
+	var b bytes.Buffer
+	n, err := c.WriteTo(&b)
+	require.NoError(t, err)
+	require.Equal(t, c.Size(), n)
+	m := mime.ParseBytes(b.Bytes())
+	require.Empty(t, m.Defects())
 	require.Equal(t, "multipart/report", m.Root().MediaType())
 	require.Equal(t, "", c.From(), "a report has the null reverse path")
-	var parts []*Part
+	var parts []*mime.Part
 	var bodies []string
 	for p := range m.Root().Children() {
 		b, err := io.ReadAll(p.Decoded())
@@ -47,7 +58,7 @@ func reportParts(t *testing.T, c *Composed, err error, caps Capabilities) (*Mess
 func TestDSN(t *testing.T) {
 	t.Parallel()
 	c, err := testDSN().Compose()
-	m, parts, bodies := reportParts(t, c, err, Capabilities{})
+	m, parts, bodies := reportParts(t, c, err, mime.Capabilities{})
 	h := m.Header()
 	require.Equal(t, "delivery-status", h.ContentType().Params.Get("report-type"))
 	require.Equal(t, "auto-replied", h.Get("Auto-Submitted"))
@@ -77,7 +88,7 @@ func TestDSNReturn(t *testing.T) {
 		d := testDSN()
 		d.HeadersOnly = true
 		c, err := d.Compose()
-		_, parts, bodies := reportParts(t, c, err, Capabilities{})
+		_, parts, bodies := reportParts(t, c, err, mime.Capabilities{})
 		require.Equal(t, "text/rfc822-headers", parts[2].MediaType())
 		require.Equal(t, original[:strings.Index(original, "\r\n\r\n")+2], bodies[2])
 		require.False(t, c.Needs8BitMIME())
@@ -86,14 +97,14 @@ func TestDSNReturn(t *testing.T) {
 		d := testDSN()
 		d.Original = nil
 		c, err := d.Compose()
-		_, parts, _ := reportParts(t, c, err, Capabilities{})
+		_, parts, _ := reportParts(t, c, err, mime.Capabilities{})
 		require.Len(t, parts, 2)
 	})
 	t.Run("a message that no part can hold", func(t *testing.T) {
 		d := testDSN()
-		d.Original = bytesContent("Subject: x\r\n\r\n" + strings.Repeat("x", 5000))
+		d.Original = content("Subject: x\r\n\r\n" + strings.Repeat("x", 5000))
 		c, err := d.Compose()
-		_, parts, bodies := reportParts(t, c, err, Capabilities{})
+		_, parts, bodies := reportParts(t, c, err, mime.Capabilities{})
 		require.Equal(t, "text/rfc822-headers", parts[2].MediaType())
 		require.Equal(t, "Subject: x\r\n", bodies[2])
 	})
@@ -104,25 +115,25 @@ func TestDSNInternational(t *testing.T) {
 	t.Parallel()
 	d := testDSN()
 	d.Recipients = []DSNRecipient{{Final: "\u7528\u6237@example.net", Original: "utf-8;\u7528@example.net", Action: ActionFailed, Status: "5.1.1"}}
-	d.Original, d.OriginalUTF8 = bytesContent("From: \u7528\u6237@example.net\r\n\r\nx\r\n"), true
+	d.Original, d.OriginalUTF8 = content("From: \u7528\u6237@example.net\r\n\r\nx\r\n"), true
 
 	c, err := d.Compose()
-	_, parts, bodies := reportParts(t, c, err, Capabilities{})
+	_, parts, bodies := reportParts(t, c, err, mime.Capabilities{})
 	require.Equal(t, "message/delivery-status", parts[1].MediaType())
 	require.Contains(t, bodies[1], `Original-Recipient: utf-8; \x{7528}@example.net`)
 	require.Contains(t, bodies[1], `Final-Recipient: utf-8; \x{7528}\x{6237}@example.net`)
 	require.Equal(t, "message/global", parts[2].MediaType())
-	require.Equal(t, EncodingBase64, parts[2].Encoding())
+	require.Equal(t, mime.EncodingBase64, parts[2].Encoding())
 	require.False(t, c.NeedsSMTPUTF8() || c.Needs8BitMIME())
 
 	d.UTF8, d.HeadersOnly = true, true
-	c, err = d.ComposeFor(Capabilities{EightBit: true, UTF8: true})
-	_, parts, bodies = reportParts(t, c, err, Capabilities{EightBit: true})
+	c, err = d.ComposeFor(mime.Capabilities{EightBit: true, UTF8: true})
+	_, parts, bodies = reportParts(t, c, err, mime.Capabilities{EightBit: true})
 	require.Equal(t, "message/global-delivery-status", parts[1].MediaType())
 	require.Contains(t, bodies[1], "Final-Recipient: utf-8; \u7528\u6237@example.net")
 	require.Equal(t, "message/global-headers", parts[2].MediaType())
 	require.Equal(t, "From: \u7528\u6237@example.net\r\n", bodies[2])
-	require.Equal(t, Encoding8Bit, parts[2].Encoding())
+	require.Equal(t, mime.Encoding8Bit, parts[2].Encoding())
 }
 
 // What other systems wrote must neither break the report nor get into its header.
@@ -133,29 +144,29 @@ func TestDSNHostile(t *testing.T) {
 	d.EnvelopeID, d.ReceivedFromMTA = evil, evil
 	d.Recipients = []DSNRecipient{{Final: evil, Original: "rfc822;" + evil, Action: ActionFailed, Status: "5.0.0", RemoteMTA: evil, Diagnostic: evil, FinalLogID: evil}}
 	c, err := d.Compose()
-	_, _, bodies := reportParts(t, c, err, Capabilities{})
+	_, _, bodies := reportParts(t, c, err, mime.Capabilities{})
 	require.Equal(t, 2, strings.Count("\r\n"+bodies[1], "\r\n\r\n")+1, "two groups of fields")
 	require.NotContains(t, bodies[1], "\nAction: delivered")
 
 	for name, change := range map[string]func(*DSN){
 		"no recipients": func(d *DSN) { d.Recipients = nil }, "no MTA": func(d *DSN) { d.ReportingMTA = "" },
-		"no status": func(d *DSN) { d.Recipients[0].Status = "" }, "no To": func(d *DSN) { d.To = Address{} },
+		"no status": func(d *DSN) { d.Recipients[0].Status = "" }, "no To": func(d *DSN) { d.To = mime.Address{} },
 		"injection": func(d *DSN) { d.Subject = "x\r\nBcc: y" },
 	} {
 		d := testDSN()
 		change(&d)
 		_, err := d.Compose()
-		var fe *FieldError
+		var fe *mime.FieldError
 		require.ErrorAs(t, err, &fe, name)
 	}
 }
 
 func TestMDN(t *testing.T) {
 	t.Parallel()
-	m := MDN{From: Addr("Bob", "bob@example.net"), To: Addr("", "alice@example.org"), Date: testDate, ReportingUA: "pc; Mailroom", FinalRecipient: "bob@example.net",
-		OriginalMessageID: "<1@example.org>", Original: bytesContent("Subject: x\r\n\r\nx\r\n"), HeadersOnly: true, Modifiers: []string{"error"}, Errors: []string{"disk full"}}
+	m := MDN{From: mime.Addr("Bob", "bob@example.net"), To: mime.Addr("", "alice@example.org"), Date: testDate, ReportingUA: "pc; Mailroom", FinalRecipient: "bob@example.net",
+		OriginalMessageID: "<1@example.org>", Original: content("Subject: x\r\n\r\nx\r\n"), HeadersOnly: true, Modifiers: []string{"error"}, Errors: []string{"disk full"}}
 	c, err := m.Compose()
-	msg, parts, bodies := reportParts(t, c, err, Capabilities{})
+	msg, parts, bodies := reportParts(t, c, err, mime.Capabilities{})
 	require.Equal(t, "disposition-notification", msg.Header().ContentType().Params.Get("report-type"))
 	require.Equal(t, "message/disposition-notification", parts[1].MediaType())
 	require.Equal(t, "Reporting-UA: pc; Mailroom\r\nFinal-Recipient: rfc822; bob@example.net\r\nOriginal-Message-ID: <1@example.org>\r\n"+
@@ -167,11 +178,11 @@ func TestMDN(t *testing.T) {
 
 func TestARF(t *testing.T) {
 	t.Parallel()
-	a := ARF{From: Addr("", "abuse@example.net"), To: Addr("", "abuse@example.org"), Date: testDate, UserAgent: "Mailroom/1", OriginalMailFrom: "alice@example.org",
+	a := ARF{From: mime.Addr("", "abuse@example.net"), To: mime.Addr("", "abuse@example.org"), Date: testDate, UserAgent: "Mailroom/1", OriginalMailFrom: "alice@example.org",
 		OriginalRcptTo: []string{"bob@example.net"}, SourceIP: netip.MustParseAddr("192.0.2.1"), Incidents: 2, ReportedDomains: []string{"example.org"},
-		Original: bytesContent("Subject: spam\r\n\r\nbuy\r\n")}
+		Original: content("Subject: spam\r\n\r\nbuy\r\n")}
 	c, err := a.Compose()
-	msg, parts, bodies := reportParts(t, c, err, Capabilities{})
+	msg, parts, bodies := reportParts(t, c, err, mime.Capabilities{})
 	require.Equal(t, "feedback-report", msg.Header().ContentType().Params.Get("report-type"))
 	require.Equal(t, "message/feedback-report", parts[1].MediaType())
 	require.Equal(t, "Feedback-Type: abuse\r\nUser-Agent: Mailroom/1\r\nVersion: 1\r\nOriginal-Mail-From: <alice@example.org>\r\n"+
@@ -187,15 +198,15 @@ func FuzzDSN(f *testing.F) {
 	f.Fuzz(func(t *testing.T, final, diagnostic, orcpt string, raw []byte) {
 		d := testDSN()
 		d.Recipients[0].Final, d.Recipients[0].Diagnostic, d.Recipients[0].Original = "x"+final, diagnostic, orcpt
-		d.Original = bytesContent(raw)
+		d.Original = content(string(raw))
 		c, err := d.Compose()
 		require.NoError(t, err, "a report is never lost because of what it reports")
 		var b bytes.Buffer
 		_, err = c.WriteTo(&b)
 		require.NoError(t, err)
 		require.EqualValues(t, c.Size(), b.Len())
-		for line := range bytes.SplitSeq(b.Bytes(), crlf) {
-			require.LessOrEqual(t, len(line), hardColumn)
+		for line := range bytes.SplitSeq(b.Bytes(), []byte("\r\n")) {
+			require.LessOrEqual(t, len(line), 998)
 		}
 	})
 }

@@ -1,49 +1,51 @@
-package mime
+package report
 
 import (
 	"strings"
+
+	"github.com/gomailroom/mailroom/mime"
 )
 
 // Compose makes the report for a 7-bit way back.
-func (d DSN) Compose() (*Composed, error) { return d.ComposeFor(Capabilities{}) }
+func (d DSN) Compose() (*mime.Composed, error) { return d.ComposeFor(mime.Capabilities{}) }
 
 // ComposeFor makes the report for a way back that can carry more. What other systems wrote (addresses, diagnostics) never makes it fail: octets that
 // a field cannot hold are replaced.
-func (d DSN) ComposeFor(caps Capabilities) (*Composed, error) {
+func (d DSN) ComposeFor(caps mime.Capabilities) (*mime.Composed, error) {
 	switch {
 	case len(d.Recipients) == 0:
-		return nil, &FieldError{"Recipients", "is empty"}
+		return nil, &mime.FieldError{Field: "Recipients", Reason: "is empty"}
 	case d.ReportingMTA == "":
-		return nil, &FieldError{"ReportingMTA", "is empty"}
+		return nil, &mime.FieldError{Field: "ReportingMTA", Reason: "is empty"}
 	}
 	for _, r := range d.Recipients {
 		if r.Final == "" || r.Action == "" || r.Status == "" {
-			return nil, &FieldError{"Recipients", "has one without Final, Action or Status"}
+			return nil, &mime.FieldError{Field: "Recipients", Reason: "has one without Final, Action or Status"}
 		}
 	}
 	utf8 := d.UTF8 || caps.UTF8
-	n := notice{
-		from: d.From, to: d.To, subject: d.Subject, id: d.MessageID, date: d.Date, inReplyTo: d.InReplyTo, references: d.References,
-		autoSubmitted: "auto-replied", // RFC 3834 s3.1.7
-		reportType:    "delivery-status", text: d.Text, machineType: "message/delivery-status",
-		machine: d.fields(utf8), original: d.Original, headersOnly: d.HeadersOnly, utf8: d.OriginalUTF8,
+	n := mime.Report{
+		From: d.From, To: d.To, Subject: d.Subject, MessageID: d.MessageID, Date: d.Date, InReplyTo: d.InReplyTo, References: d.References,
+		AutoSubmitted: "auto-replied", // RFC 3834 s3.1.7
+		Type:          "delivery-status", Text: d.Text, MachineType: "message/delivery-status",
+		Machine: d.fields(utf8), Original: d.Original, HeadersOnly: d.HeadersOnly, OriginalUTF8: d.OriginalUTF8,
 	}
-	if utf8 && !isASCII(n.machine) {
-		n.machineType = "message/global-delivery-status" // RFC 6533 s4.1
+	if utf8 && !isASCII(string(n.Machine)) {
+		n.MachineType = "message/global-delivery-status" // RFC 6533 s4.1
 	}
-	if n.subject == "" {
-		n.subject = d.subject()
+	if n.Subject == "" {
+		n.Subject = d.subject()
 	}
-	if n.text == "" {
-		n.text = d.text()
+	if n.Text == "" {
+		n.Text = d.text()
 	}
 	caps.UTF8 = utf8
-	return n.compose(caps)
+	return n.ComposeFor(caps)
 }
 
 // fields is the body of message/delivery-status (RFC 3464 s2.2, s2.3).
 func (d *DSN) fields(utf8 bool) []byte {
-	w := reportWriter{utf8: utf8}
+	w := writer{utf8: utf8}
 	w.field("Original-Envelope-Id", d.EnvelopeID)
 	w.typed("Reporting-MTA", "dns", d.ReportingMTA)
 	w.typed("DSN-Gateway", "dns", d.Gateway)
@@ -57,7 +59,7 @@ func (d *DSN) fields(utf8 bool) []byte {
 			}
 			w.typed("Original-Recipient", kind, addr)
 		}
-		w.address("Final-Recipient", r.Final)
+		w.address("Final-Recipient", r.FinalType, r.Final)
 		w.field("Action", string(r.Action))
 		w.field("Status", r.Status)
 		w.typed("Remote-MTA", "dns", r.RemoteMTA)
@@ -135,9 +137,4 @@ func (d *DSN) text() string {
 		}
 	}
 	return b.String()
-}
-
-// oneLine makes what others wrote safe to show in a line.
-func oneLine(s string) string {
-	return strings.Join(strings.Fields(strings.Map((&reportWriter{utf8: true}).fit, strings.ToValidUTF8(s, "?"))), " ")
 }

@@ -1,12 +1,16 @@
-package mime
+package report
 
-import "time"
+import (
+	"time"
+
+	"github.com/gomailroom/mailroom/mime"
+)
 
 // A DSN is a delivery status notification (RFC 3464): it tells the sender of a message what became of it.
 //
 // From is the mailer daemon, To the sender of the message, which is the reverse path. It goes out with an empty reverse path (RFC 5321 s4.5.5).
 type DSN struct {
-	From, To   Address
+	From, To   mime.Address
 	Subject    string    // default: by the recipients' actions
 	Date       time.Time // default: now
 	MessageID  string    // default: random
@@ -23,14 +27,15 @@ type DSN struct {
 
 	Recipients []DSNRecipient // at least one
 
-	Original     Content // the message; nil sends nothing back
-	OriginalUTF8 bool    // Original has UTF-8 in its header
-	HeadersOnly  bool    // send only its header back (RET=HDRS)
+	Original     mime.Content // the message; nil sends nothing back
+	OriginalUTF8 bool         // Original has UTF-8 in its header
+	HeadersOnly  bool         // send only its header back (RET=HDRS)
 }
 
 // A DSNRecipient is the fate of one recipient (RFC 3464 s2.3).
 type DSNRecipient struct {
 	Final      string    // required: the address that was tried
+	FinalType  string    // what kind of address that is; default rfc822, or utf-8 where it is not ASCII
 	Original   string    // ORCPT as "type;address", the address decoded (RFC 3461 s4.2); "" if the sender gave none
 	Action     DSNAction // required
 	Status     string    // required: enhanced status code, as in "5.1.1"
