@@ -139,10 +139,14 @@ func (x *exchange) send(ctx context.Context, l *leg) error {
 		select {
 		case l.up.slots <- struct{}{}:
 		default:
+			next := x.turn.C
+			if len(x.legs) == 1 {
+				next = nil // there is no other, and whoever leaves the queue starts at its end again
+			}
 			select {
 			case l.up.slots <- struct{}{}:
-			case <-x.turn.C:
-				return errBusy // the next upstream, or a little later
+			case <-next:
+				return errBusy // the next upstream's turn
 			case <-x.over.C:
 				return errQuestionTimeout
 			case <-ctx.Done():

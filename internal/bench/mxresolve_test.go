@@ -107,7 +107,7 @@ func mxAddresses(host string) string {
 // check compares what a resolver found: addresses by host.
 func (want *mxOutcome) check(verdict string, hosts []string, addrs func(host int) []netip.Addr) error {
 	if verdict != want.verdict || !slices.Equal(hosts, want.hosts) {
-		return fmt.Errorf("%s %v, want %s %v", verdict, hosts, want.verdict, want.hosts)
+		return fmt.Errorf("%s %v, want %s %v", verdict, slices.Clone(hosts), want.verdict, want.hosts)
 	}
 	for i, h := range hosts {
 		got := addrs(i)
@@ -197,9 +197,7 @@ func mailroomResolver(addr string) (mxResolver, *mxresolve.Resolver) {
 	return func(ctx context.Context, domain string, want *mxOutcome) error {
 		p, err := r.Resolve(ctx, domain)
 		if err != nil {
-			var e *mxresolve.Error
-			errors.As(err, &e)
-			switch e.Kind {
+			switch err.(*mxresolve.Error).Kind {
 			case mxresolve.KindNullMX:
 				return want.check("null", nil, nil)
 			case mxresolve.KindNoSuchDomain:
@@ -348,8 +346,8 @@ func runMX(b *testing.B, resolve mxResolver, n, concurrency, rounds int) {
 		wg.Go(func() {
 			for i := next.Add(1) - 1; i < int64(len(took)); i = next.Add(1) - 1 {
 				at := time.Now()
-				if err := resolve(b.Context(), names[i%int64(n)], &wants[i%int64(n)]); err != nil {
-					err = fmt.Errorf("%s: %w", names[i%int64(n)], err)
+				if e := resolve(b.Context(), names[i%int64(n)], &wants[i%int64(n)]); e != nil {
+					err := fmt.Errorf("%s: %w", names[i%int64(n)], e)
 					wrong.Add(1)
 					first.CompareAndSwap(nil, &err)
 				}
