@@ -12,7 +12,7 @@
 //	}
 //
 // The server offers STARTTLS with a certificate that [Server.ClientTLS] trusts; [Server.Dialer] gives a ready client.
-// NewUnstartedServer lets a test set Users for AUTH, another mode (submission, LMTP), limits, extensions, implicit TLS with StartTLS, or
+// NewUnstartedServer lets a test set Users and Tokens for AUTH, Config.RequireTLS, another mode (submission, LMTP), limits, extensions, implicit TLS with StartTLS, or
 // a Listener in memory, with which the server runs inside a testing/synctest bubble.
 //
 // [Server.Script] and [Server.Refuse] make it answer as the test needs: at the connection, at MAIL, at RCPT, at the end of the message or at any command, for one address
@@ -20,6 +20,10 @@
 //
 //	srv.Refuse("full@example.org", 452, "4.2.2 mailbox full")
 //	srv.Script(smtptest.Rule{On: smtptest.OnMail, Times: 2, Reply: smtptest.Reply(451, "4.7.1 greylisted")})
+//
+// A rule may also cut the connection, also within the message:
+//
+//	srv.Script(smtptest.Rule{On: smtptest.OnData, Octets: 1000, Times: 1, Drop: true})
 //
 // [Server.Faults] breaks the connection itself at an octet: it drops, stalls, slows or garbles. [Chaos] chooses by a seed, so that
 // a failure can be had again.

@@ -2,6 +2,7 @@ package smtptest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -161,7 +162,7 @@ func (t *recording) Rcpt(ctx context.Context, to smtp.ForwardPath, params smtp.R
 
 // Data implements [smtp.Transaction].
 func (t *recording) Data(ctx context.Context, message io.Reader) (smtp.Receipt, error) {
-	data, err := io.ReadAll(message)
+	data, err := t.read(ctx, message)
 	if err != nil {
 		t.abortNext()
 		return smtp.Receipt{}, err
@@ -203,6 +204,25 @@ func (t *recording) Data(ctx context.Context, message io.Reader) (smtp.Receipt, 
 		t.s.keep(t.got)
 	}
 	return receipt, nil
+}
+
+// read reads the message, as the rules for it say.
+func (t *recording) read(ctx context.Context, message io.Reader) ([]byte, error) {
+	rules := t.s.holding(OnData, t.got.Envelope.From.String())
+	slices.SortStableFunc(rules, func(a, b Rule) int { return cmp.Compare(a.Octets, b.Octets) })
+	var data bytes.Buffer
+	for _, r := range rules {
+		if _, err := io.CopyN(&data, message, r.Octets-int64(data.Len())); err == io.EOF {
+			break
+		} else if err != nil {
+			return nil, err
+		}
+		if err := r.play(ctx); err != nil {
+			return nil, err
+		}
+	}
+	_, err := data.ReadFrom(message)
+	return data.Bytes(), err
 }
 
 // Abort implements [smtp.Transaction].

@@ -2,6 +2,7 @@ package smtptest
 
 import (
 	"context"
+	"net"
 	"path"
 	"slices"
 	"strings"
@@ -18,10 +19,11 @@ const (
 	OnConnect Step = iota // before the greeting
 	OnMail                // MAIL; the address is the sender
 	OnRcpt                // RCPT; the address is the recipient
+	OnData                // within the message, when Rule.Octets of it have come; the address is the sender
 	OnMessage             // the end of the message; once for each recipient. In SMTP a refusal is for all of them
 
 	// OnCommand is any command line, before the server sees it, and the address is the verb: "DATA", "EHLO", "STARTTLS". A reply is sent in the server's
-	// place. Under TLS nothing can be seen: set TLSConfig to nil for them.
+	// place. Under TLS nothing can be seen: set Config.TLSConfig to nil for them.
 	OnCommand
 )
 
@@ -31,8 +33,10 @@ type Rule struct {
 	Address string        // a pattern as of path.Match, "*@example.org"; letter case does not matter; empty: any
 	Skip    int           // lets the first of those that match pass
 	Times   int           // for how many after these it holds; 0: for all
+	Octets  int64         // OnData: how much of the message comes before; a shorter message is not touched
 	Delay   time.Duration // waits before it answers
 	Reply   *smtp.Error   // what is said; nil: the server goes on as usual. Code 421 closes the connection
+	Drop    bool          // cuts the connection, and nothing is said
 }
 
 type ruleState struct {
@@ -80,31 +84,52 @@ func Reply(code int, text string) *smtp.Error {
 
 // play finds the rules for a step, waits their delays and gives their reply.
 func (s *Server) play(ctx context.Context, on Step, address ...string) error {
-	var delay time.Duration
-	var reply *smtp.Error
+	var all Rule
+	for _, r := range s.holding(on, address...) {
+		all.Delay += r.Delay
+		all.Drop = all.Drop || r.Drop
+		if all.Reply == nil {
+			all.Reply = r.Reply
+		}
+	}
+	return all.play(ctx)
+}
+
+// holding gives the rules that hold for a step this time.
+func (s *Server) holding(on Step, address ...string) (rules []Rule) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, r := range s.rules {
 		if r.On != on || !r.matches(address) {
 			continue
 		}
 		r.seen++
-		if n := r.seen - r.Skip; n < 1 || r.Times > 0 && n > r.Times {
-			continue
-		}
-		delay += r.Delay
-		if reply == nil {
-			reply = r.Reply
+		if n := r.seen - r.Skip; n >= 1 && (r.Times <= 0 || n <= r.Times) {
+			rules = append(rules, r.Rule)
 		}
 	}
-	s.mu.Unlock()
-	if err := sleep(ctx, delay); err != nil {
+	return rules
+}
+
+// play does what the rule says.
+func (r *Rule) play(ctx context.Context) error {
+	if err := sleep(ctx, r.Delay); err != nil {
 		return err
 	}
-	if reply != nil {
-		return reply
+	if r.Drop {
+		if cut, ok := ctx.Value(cutKey{}).(func() error); ok {
+			_ = cut()
+		}
+		return net.ErrClosed
+	}
+	if r.Reply != nil {
+		return r.Reply
 	}
 	return nil
 }
+
+// cutKey is the key in a connection's context for the function that cuts it.
+type cutKey struct{}
 
 // watchesCommands tells whether there are rules for command lines.
 func (s *Server) watchesCommands() bool {

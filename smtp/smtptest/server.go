@@ -32,8 +32,9 @@ type Server struct {
 	// A Handler is asked after the script, and what it refuses is not kept; nil takes everything. Auth is set from Users.
 	Config *smtp.Server
 
-	// Users are names and passwords. With any the server offers AUTH PLAIN, LOGIN and SCRAM-SHA-256; in the mode Submission it asks for it. Without TLSConfig it is offered in the clear.
-	Users map[string]string
+	// Users are names and passwords. With any the server offers AUTH PLAIN, LOGIN, CRAM-MD5, SCRAM-SHA-1, SCRAM-SHA-256 and the -PLUS forms of these; in the mode Submission it asks
+	// for it. Tokens are names and bearer tokens, for OAUTHBEARER and XOAUTH2. Without TLSConfig it is all offered in the clear.
+	Users, Tokens map[string]string
 
 	// Faults gives what goes wrong on a connection; connections are counted from 1. nil: nothing does.
 	Faults func(conn int) []Fault
@@ -99,8 +100,13 @@ func (s *Server) start(implicit bool) {
 	s.Config.Handler = &recorder{s: s, next: s.Config.Handler}
 	if len(s.Users) > 0 {
 		u := users(s.Users)
-		s.Config.Auth, s.Config.SCRAM = u, u
-		s.Config.InsecureAuth = s.Config.InsecureAuth || s.Config.TLSConfig == nil
+		s.Config.Auth, s.Config.SCRAM, s.Config.SCRAMHashes, s.Config.Secrets = u, u, []string{"SHA-256", "SHA-1"}, u
+	}
+	if len(s.Tokens) > 0 {
+		s.Config.Tokens = tokens(s.Tokens)
+	}
+	if s.Config.TLSConfig == nil && len(s.Users)+len(s.Tokens) > 0 {
+		s.Config.InsecureAuth = true
 	}
 	var ctx context.Context
 	ctx, s.cancel = context.WithCancel(context.Background())
@@ -120,6 +126,7 @@ func (s *Server) serve(ctx context.Context) {
 		n := s.count
 		s.mu.Unlock()
 		s.conns.Go(func() {
+			ctx := context.WithValue(ctx, cutKey{}, nc.Close)
 			if s.Faults != nil {
 				nc = newFaultyConn(ctx, nc, s.Faults(n))
 			}
@@ -152,12 +159,20 @@ func (s *Server) Connections() int {
 // ClientTLS gives a configuration for clients that trusts this server's certificate, which is for localhost, mx.test, 127.0.0.1 and ::1.
 func (s *Server) ClientTLS() *tls.Config { return s.ca.Client() }
 
-// Dialer gives a client for this server: it trusts the certificate, and authenticates as one of the Users where there are any.
+// Dialer gives a client for this server: it trusts the certificate, and authenticates as the first of the Users, by name, or else with the first of the Tokens.
 func (s *Server) Dialer() *smtp.Dialer {
 	d := &smtp.Dialer{Hostname: "client.test", TLSConfig: s.ClientTLS(), ImplicitTLS: s.implicit, NetDial: s.NetDial, LMTP: s.Config.Mode == smtp.LMTP}
 	d.TLSConfig.ServerName = "mx.test"
 	if s.Config.TLSConfig != nil {
 		d.TLS = smtp.TLSRequired
+	}
+	for name, token := range s.Tokens {
+		if d.Auth == nil || name < d.Auth.Username {
+			d.Auth = &smtp.Credentials{Username: name, Token: func(context.Context) (string, error) { return token, nil }}
+		}
+	}
+	if len(s.Users) > 0 {
+		d.Auth = nil
 	}
 	for name, password := range s.Users {
 		if d.Auth == nil || name < d.Auth.Username {

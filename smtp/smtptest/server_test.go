@@ -77,7 +77,7 @@ func TestServerModes(t *testing.T) {
 		_, err := send(t, srv, "bob@example.org")
 		require.NoError(t, err)
 		require.Equal(t, "alice", srv.Messages()[0].Peer.Identity)
-		for _, mechanism := range []string{"PLAIN", "LOGIN", "SCRAM-SHA-256"} {
+		for _, mechanism := range []string{"PLAIN", "LOGIN", "CRAM-MD5", "SCRAM-SHA-1", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-256-PLUS"} {
 			d := srv.Dialer()
 			d.Auth.Mechanisms = []string{mechanism}
 			c, err := d.Dial(t.Context(), srv.Addr)
@@ -100,6 +100,25 @@ func TestServerModes(t *testing.T) {
 		e, ok = errors.AsType[*smtp.Error](err)
 		require.True(t, ok)
 		require.Equal(t, 530, e.Code)
+	})
+	t.Run("tokens", func(t *testing.T) {
+		t.Parallel()
+		srv := smtptest.NewUnstartedServer(t)
+		srv.Config.Mode = smtp.Submission
+		srv.Tokens = map[string]string{"alice": "ya29.a0"}
+		srv.Start()
+		for _, mechanism := range []string{"OAUTHBEARER", "XOAUTH2"} {
+			d := srv.Dialer()
+			d.Auth.Mechanisms = []string{mechanism}
+			c, err := d.Dial(t.Context(), srv.Addr)
+			require.NoError(t, err, mechanism)
+			require.NoError(t, c.Quit(t.Context()))
+			d.Auth.Token = func(context.Context) (string, error) { return "guess", nil }
+			_, err = d.Dial(t.Context(), srv.Addr)
+			e, ok := errors.AsType[*smtp.Error](err)
+			require.True(t, ok)
+			require.Equal(t, 535, e.Code)
+		}
 	})
 	t.Run("users without TLS", func(t *testing.T) {
 		t.Parallel()
@@ -145,6 +164,15 @@ func TestServerScript(t *testing.T) {
 			[]string{"RCPT TO:<bob@example.org>: 421 4.3.2 going down"}, 0},
 		{"DATA", []smtptest.Rule{{On: smtptest.OnCommand, Address: "data", Times: 1, Reply: smtptest.Reply(452, "4.3.1 no room")}},
 			[]string{"DATA: 452 4.3.1 no room", "", ""}, 2},
+		{"dropped at MAIL", []smtptest.Rule{{On: smtptest.OnMail, Times: 1, Drop: true}},
+			[]string{"MAIL FROM:<alice@example.org>: 421 4.4.2", ""}, 1},
+		{"dropped in the message", []smtptest.Rule{{On: smtptest.OnData, Octets: 10, Times: 1, Drop: true}},
+			[]string{"end of data: 421 4.4.2", ""}, 1},
+		{"refused in the message", []smtptest.Rule{{On: smtptest.OnData, Octets: 10, Reply: smtptest.Reply(554, "5.7.1 enough")}},
+			[]string{"end of data: 554 5.7.1 enough"}, 0},
+		{"refused behind the message", []smtptest.Rule{{On: smtptest.OnData, Octets: 1000, Drop: true}}, []string{""}, 1},
+		{"dropped at EHLO", []smtptest.Rule{{On: smtptest.OnCommand, Address: "EHLO", Times: 1, Drop: true}},
+			[]string{"EHLO client.test: 421 4.4.2", ""}, 1},
 		{"no EHLO", []smtptest.Rule{{On: smtptest.OnCommand, Address: "EHLO", Reply: smtptest.Reply(502, "5.5.1 what")}}, []string{"", ""}, 2},
 		{"421 at EHLO", []smtptest.Rule{{On: smtptest.OnCommand, Address: "EHLO", Reply: smtptest.Reply(421, "4.3.2 one\ntwo")}},
 			[]string{"EHLO client.test: 421 4.3.2 one / two"}, 0},

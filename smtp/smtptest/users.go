@@ -8,7 +8,7 @@ import (
 	"github.com/gomailroom/mailroom/internal/sasl"
 )
 
-// users are names and passwords, as [smtp.Authenticator] and [smtp.SCRAMKeys].
+// users are names and passwords, as [smtp.Authenticator], [smtp.SCRAMKeys] and [smtp.Secrets].
 type users map[string]string
 
 var errUnknown = errors.New("smtptest: unknown user or wrong password")
@@ -30,4 +30,26 @@ func (u users) SCRAMKeys(_ context.Context, _ netip.Addr, authzid, username, has
 	salt, iterations = []byte("salt of "+username), 4096
 	storedKey, serverKey, err = sasl.DeriveSCRAM(hash, password, salt, iterations)
 	return username, salt, iterations, storedKey, serverKey, err
+}
+
+// Secret implements [smtp.Secrets].
+func (u users) Secret(_ context.Context, _ netip.Addr, username string) (identity, secret string, err error) {
+	password, ok := u[username]
+	if !ok {
+		return "", "", errUnknown
+	}
+	return username, password, nil
+}
+
+// tokens are names and bearer tokens, as [smtp.Tokens].
+type tokens map[string]string
+
+// VerifyToken implements [smtp.Tokens].
+func (u tokens) VerifyToken(_ context.Context, _ netip.Addr, authzid, token string) (identity string, err error) {
+	for name, want := range u {
+		if token == want && (authzid == "" || authzid == name) {
+			return name, nil
+		}
+	}
+	return "", errUnknown
 }
