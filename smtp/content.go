@@ -57,7 +57,11 @@ func (c *content) next(in *input) ([]byte, event) {
 	switch c.policy {
 	case LinesReject:
 		if c.fault == nil {
-			c.fault = c.check(block)
+			within := block // what is wrong beyond the limit is beyond the limit
+			if c.limit >= 0 && int64(n) > c.limit-c.size+1 {
+				within = block[:c.limit-c.size+1]
+			}
+			c.fault = c.check(within)
 		}
 	case LinesNormalize:
 		out, n = c.normalize(block)

@@ -103,7 +103,7 @@ func TestClientAndServer(t *testing.T) {
 func TestSecretsAreStruckOut(t *testing.T) {
 	t.Parallel()
 	var log, trace bytes.Buffer
-	srv := &Server{Auth: fileAuth{}, InsecureAuth: true, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
+	srv := &Server{Auth: fileAuth{}, InsecureAuth: true, Limits: Limits{FailDelay: -1}, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	srv.Trace = &ServerTrace{
 		Connected:    func(p *Peer) { fmt.Fprintln(&trace, "connected") },
 		Command:      func(p *Peer, line string) { fmt.Fprintln(&trace, "C:", line) },

@@ -101,7 +101,7 @@ func TestServeTLS(t *testing.T) {
 	t.Parallel()
 	ca := certs.NewCA()
 	r := &recorder{}
-	srv := &Server{TLSConfig: ca.Server("mx.example.org"), Handler: r, Mode: Submission, SCRAM: scramKeys{}}
+	srv := &Server{TLSConfig: ca.Server("mx.example.org"), Handler: r, Mode: Submission, SCRAM: scramKeys{}, Limits: Limits{FailDelay: -1}}
 	var n memnet.Network
 	l, err := n.Listen("tcp", "192.0.2.1:465")
 	require.NoError(t, err)
