@@ -21,7 +21,7 @@ func (s *Server) sasl() *sasl.Config {
 			s.saslConfig.VerifyPassword = s.Auth.VerifyPassword
 		}
 		if s.SCRAM != nil {
-			s.saslConfig.SCRAM, s.saslConfig.SCRAMHashes = s.SCRAM.SCRAMKeys, s.SCRAMHashes
+			s.saslConfig.SCRAM, s.saslConfig.SCRAMHashes, s.saslConfig.NoBinding = s.SCRAM.SCRAMKeys, s.SCRAMHashes, s.NoBinding
 		}
 		if s.Tokens != nil {
 			s.saslConfig.Bearer = s.Tokens.VerifyToken

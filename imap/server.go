@@ -21,6 +21,7 @@ type Server struct {
 	SCRAM   SCRAMKeys     // SASL SCRAM-SHA-256 and SCRAM-SHA-256-PLUS; nil: not offered
 
 	SCRAMHashes  []string     // those that SCRAM has keys for, the best first; default SHA-256
+	NoBinding    bool         // leave SCRAM-...-PLUS out, for programs that choose it and then cannot do it (mutt 2.2)
 	Tokens       Tokens       // SASL OAUTHBEARER and XOAUTH2; nil: not offered
 	Certificates Certificates // SASL EXTERNAL; nil: not offered
 	Secrets      Secrets      // SASL CRAM-MD5; nil: not offered

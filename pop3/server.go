@@ -31,6 +31,7 @@ type Server struct {
 	SCRAM   SCRAMKeys     // AUTH SCRAM-SHA-256 and SCRAM-SHA-256-PLUS; nil: not offered
 
 	SCRAMHashes  []string     // those that SCRAM has keys for, the best first; default SHA-256
+	NoBinding    bool         // leave SCRAM-...-PLUS out, for programs that choose it and then cannot do it (mutt 2.2)
 	Tokens       Tokens       // AUTH OAUTHBEARER and XOAUTH2; nil: not offered
 	Certificates Certificates // AUTH EXTERNAL; nil: not offered
 	Secrets      Secrets      // APOP and AUTH CRAM-MD5; nil: not offered
@@ -125,7 +126,7 @@ func (s *Server) prepare() (*settings, error) {
 			c.sasl.VerifyPassword = s.Auth.VerifyPassword
 		}
 		if s.SCRAM != nil {
-			c.sasl.SCRAM, c.sasl.SCRAMHashes = s.SCRAM.SCRAMKeys, s.SCRAMHashes
+			c.sasl.SCRAM, c.sasl.SCRAMHashes, c.sasl.NoBinding = s.SCRAM.SCRAMKeys, s.SCRAMHashes, s.NoBinding
 		}
 		if s.Tokens != nil {
 			c.sasl.Bearer = s.Tokens.VerifyToken

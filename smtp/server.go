@@ -49,6 +49,7 @@ type Server struct {
 	Auth         Authenticator // AUTH PLAIN and LOGIN; nil: not offered
 	SCRAM        SCRAMKeys     // AUTH SCRAM-SHA-256 and SCRAM-SHA-256-PLUS; nil: not offered
 	SCRAMHashes  []string      // those that SCRAM has keys for, the best first; default SHA-256
+	NoBinding    bool          // leave SCRAM-...-PLUS out, for programs that choose it and then cannot do it (mutt 2.2)
 	Tokens       Tokens        // AUTH OAUTHBEARER and XOAUTH2; nil: not offered
 	Certificates Certificates  // AUTH EXTERNAL; nil: not offered
 	Secrets      Secrets       // AUTH CRAM-MD5; nil: not offered

@@ -8,7 +8,7 @@ func (c *settings) prepareAuth(s *Server) {
 		c.sasl.VerifyPassword = s.Auth.VerifyPassword
 	}
 	if s.SCRAM != nil {
-		c.sasl.SCRAM, c.sasl.SCRAMHashes = s.SCRAM.SCRAMKeys, s.SCRAMHashes
+		c.sasl.SCRAM, c.sasl.SCRAMHashes, c.sasl.NoBinding = s.SCRAM.SCRAMKeys, s.SCRAMHashes, s.NoBinding
 	}
 	if s.Tokens != nil {
 		c.sasl.Bearer = s.Tokens.VerifyToken

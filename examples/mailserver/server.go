@@ -93,7 +93,7 @@ func start(ctx context.Context, c *config, stderr io.Writer) (_ *server, err err
 	return s, nil
 }
 
-// build wires the parts together.
+// build wires the parts together. Channel binding is left out: mutt, as Debian has it, chooses it where it is offered, and then cannot do it.
 func (s *server) build(directory *mailstore.Directory) {
 	c := s.config
 	agent := &mta.MTA{Hostname: c.domain, Store: s.data.store, Directory: directory, Scorer: newScorer(c, s.data.filter, s.log), Logger: s.log}
@@ -102,10 +102,10 @@ func (s *server) build(directory *mailstore.Directory) {
 		agent.Queue = s.queue
 	}
 	transfer := &smtp.Server{Handler: agent, Hostname: c.domain, TLSConfig: s.tls, Logger: s.log}
-	submission := &smtp.Server{Handler: agent, Hostname: c.domain, Mode: smtp.Submission, TLSConfig: s.tls, Auth: directory, SCRAM: directory, InsecureAuth: c.plaintextAuth, Logger: s.log}
+	submission := &smtp.Server{Handler: agent, Hostname: c.domain, Mode: smtp.Submission, TLSConfig: s.tls, Auth: directory, SCRAM: directory, NoBinding: true, InsecureAuth: c.plaintextAuth, Logger: s.log}
 	lmtp := &smtp.Server{Handler: agent.LMTP(), Hostname: c.domain, Mode: smtp.LMTP, TLSConfig: s.tls, Logger: s.log}
-	mailboxes := &imap.Server{Backend: s.data.store, TLSConfig: s.tls, Auth: directory, SCRAM: directory, InsecureAuth: c.plaintextAuth, Logger: s.log}
-	maildrops := &pop3.Server{Backend: imapdrop.New(s.data.store), Hostname: c.domain, TLSConfig: s.tls, Auth: directory, SCRAM: directory, InsecureAuth: c.plaintextAuth, Logger: s.log}
+	mailboxes := &imap.Server{Backend: s.data.store, TLSConfig: s.tls, Auth: directory, SCRAM: directory, NoBinding: true, InsecureAuth: c.plaintextAuth, Logger: s.log}
+	maildrops := &pop3.Server{Backend: imapdrop.New(s.data.store), Hostname: c.domain, TLSConfig: s.tls, Auth: directory, SCRAM: directory, NoBinding: true, InsecureAuth: c.plaintextAuth, Logger: s.log}
 	s.servers = map[string]protocol{"smtp": transfer, "submission": submission, "submissions": submission, "lmtp": lmtp,
 		"imap": mailboxes, "imaps": mailboxes, "pop3": maildrops, "pop3s": maildrops}
 }

@@ -45,9 +45,9 @@ func TestMuttSend(t *testing.T) {
 	for i := range picture {
 		picture[i] = byte(i * i >> 5)
 	}
-	// Without smtp_authenticators mutt 2.2 with gsasl 2.2 begins SCRAM-SHA-256-PLUS, finds that it has no channel binding, and gives up.
+	// mutt 2.2 with gsasl 2.2 begins SCRAM-SHA-256-PLUS where it is offered, finds that it has no channel binding, and gives up: the mail server leaves it out.
 	ways := []string{
-		`set smtp_url="smtps://alice@localhost:` + s.port("submissions") + `" smtp_authenticators="scram-sha-256:plain"`,
+		`set smtp_url="smtps://alice@localhost:` + s.port("submissions") + `"`,
 		`set smtp_url="smtp://alice@localhost:` + s.port("submission") + `" ssl_starttls=yes ssl_force_tls=yes smtp_authenticators="scram-sha-256"`,
 		`set smtp_url="smtps://alice@localhost:` + s.port("submissions") + `" smtp_authenticators="scram-sha-256"`,
 		`set smtp_url="smtps://alice@localhost:` + s.port("submissions") + `" smtp_authenticators="plain"`,

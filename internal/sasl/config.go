@@ -27,6 +27,9 @@ type Config struct {
 	// SCRAMHashes says which hashes SCRAM has keys for; default SHA-256.
 	SCRAMHashes []string
 
+	// NoBinding leaves the -PLUS forms of SCRAM out.
+	NoBinding bool
+
 	// Bearer serves OAUTHBEARER and XOAUTH2. XOAUTH2 gives the user as authzid.
 	Bearer func(ctx context.Context, remote netip.Addr, authzid, token string) (identity string, err error)
 
@@ -96,7 +99,7 @@ func (c *Config) Mechanisms(ch Channel) []string {
 	}
 	if c.SCRAM != nil {
 		hashes := c.hashes()
-		if len(serverBindings(ch)) > 0 {
+		if len(c.bindings(ch)) > 0 {
 			for _, h := range hashes {
 				names = append(names, "SCRAM-"+h+"-PLUS")
 			}

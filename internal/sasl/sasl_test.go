@@ -442,3 +442,18 @@ func FuzzServer(f *testing.F) {
 		}
 	})
 }
+
+// TestNoBinding leaves the -PLUS forms out, and takes clients that notice (the "y" of RFC 5802 s6).
+func TestNoBinding(t *testing.T) {
+	t.Parallel()
+	state := &tls.ConnectionState{Version: tls.VersionTLS13, HandshakeComplete: true}
+	c := &sasl.Config{SCRAM: func(context.Context, netip.Addr, string, string, string) (string, []byte, int, []byte, []byte, error) {
+		return "", nil, 0, nil, nil, sasl.ErrFailed
+	}, NoBinding: true}
+	require.Equal(t, []string{"SCRAM-SHA-256"}, c.Mechanisms(sasl.Channel{TLS: state}))
+	x, err := c.Start(t.Context(), "SCRAM-SHA-256", sasl.Channel{TLS: state})
+	require.NoError(t, err)
+	challenge, _, err := x.Next([]byte("y,,n=bob,r=abcdef"))
+	require.NoError(t, err)
+	require.Contains(t, string(challenge), "r=abcdef")
+}

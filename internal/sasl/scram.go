@@ -133,7 +133,7 @@ func (s *scramServer) Next(response []byte) ([]byte, bool, error) {
 }
 
 func (s *scramServer) first(msg string) ([]byte, bool, error) {
-	bindings := serverBindings(s.ch)
+	bindings := s.cfg.bindings(s.ch)
 	flag, _, _ := strings.Cut(msg, ",")
 	kind, bound := strings.CutPrefix(flag, "p=")
 	if bound != s.plus { // RFC 5802 s6: -PLUS and channel binding go together
@@ -201,6 +201,13 @@ func (s *scramServer) lookup(username string) (scram.StoredCredentials, error) {
 
 func scramHash(name string) scram.HashGeneratorFcn {
 	return scram.HashGeneratorFcn(hashes[name])
+}
+
+func (c *Config) bindings(ch Channel) []scram.ChannelBinding {
+	if c.NoBinding {
+		return nil
+	}
+	return serverBindings(ch)
 }
 
 // serverBindings returns the channel bindings that a server has.
