@@ -138,10 +138,10 @@ func (s *session) cmdAuthenticate(c *command) error {
 	for {
 		challenge, done, err := srv.Next(response)
 		if err != nil {
-			return s.finishLogin(c, mechanism, "", "", err)
+			return s.finishLogin(c, mechanism, srv.User(), "", err)
 		}
 		if done {
-			return s.finishLogin(c, mechanism, "", srv.Identity(), nil)
+			return s.finishLogin(c, mechanism, srv.User(), srv.Identity(), nil)
 		}
 		s.out.line("+ ", sasl.Encode(challenge))
 		line, err := s.readLine(s.deadline())
@@ -188,10 +188,10 @@ func (s *session) finishLogin(c *command, mechanism, user, identity string, err 
 	case s.ctx.Err() != nil:
 		return &fatalError{ErrServerClosed}
 	case isTemporary(err) || errors.Is(err, os.ErrDeadlineExceeded):
-		s.log.Error("authentication not possible", "mechanism", mechanism, "user", user, "err", err)
+		s.log.Error("authentication not possible", "mechanism", mechanism, "user", user, "error", err)
 		return no("UNAVAILABLE", "Authentication is not possible now")
 	default:
-		s.log.Warn("authentication failed", "mechanism", mechanism, "user", user, "err", err)
+		s.log.Warn("authentication failed", "mechanism", mechanism, "user", user, "error", err)
 		if s.logins++; s.limits.LoginAttempts > 0 && s.logins >= s.limits.LoginAttempts {
 			s.out.line(c.tag, " NO [AUTHENTICATIONFAILED] Authentication failed")
 			return bye("", "Too many failed logins")

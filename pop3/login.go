@@ -113,9 +113,9 @@ func (s *session) authStep(response []byte) {
 		s.out.line("+ ", sasl.Encode(challenge))
 		return
 	}
-	identity := s.auth.Identity()
+	exchange := s.auth
 	s.auth = nil
-	s.loggedIn("AUTH", "", identity, err)
+	s.loggedIn("AUTH", exchange.User(), exchange.Identity(), err)
 }
 
 // loggedIn ends an authentication, well or not.
@@ -130,10 +130,11 @@ func (s *session) loggedIn(how, name, identity string, err error) {
 		s.stat()
 		return
 	}
-	s.log.Info("login failed", "how", how, "user", name, "error", err)
 	if sasl.IsTemporary(err) {
+		s.log.Error("authentication not possible", "mechanism", how, "user", name, "error", err)
 		s.fail(errTempAuth) // RFC 3206 s4
 	} else {
+		s.log.Warn("authentication failed", "mechanism", how, "user", name, "error", err)
 		s.fail(errAuth) // RFC 3206 s5
 	}
 	if s.failures++; s.failures >= s.cfg.limits.AuthFailures {

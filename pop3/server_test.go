@@ -336,7 +336,7 @@ func TestNoSecretsInLogs(t *testing.T) {
 	a, b := memnet.Pipe()
 	io.WriteString(a, "USER alice\r\nPASS wr0ng\r\nAUTH PLAIN AGFsaWNlAHdyMG5n\r\nUSER alice\r\nPASS pass word \r\nQUIT\r\n")
 	require.NoError(t, srv.ServeConn(t.Context(), b))
-	require.Contains(t, log.String(), "login failed")
+	require.Contains(t, log.String(), "authentication failed")
 	require.Contains(t, log.String(), "remote=127.0.0.1")
 	require.NotContains(t, log.String(), "wr0ng")
 	require.NotContains(t, log.String(), "pass word")

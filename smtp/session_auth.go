@@ -68,10 +68,10 @@ func (x *session) authStep(response []byte) {
 		x.log("authenticated", "identity", p.Identity, "mechanism", p.Mechanism)
 		x.m.authDone(nil)
 	case sasl.IsTemporary(err):
-		x.log("authentication is not possible", "error", err)
+		x.m.log.Error("authentication not possible", "id", x.peer.ID, "remote", x.peer.Remote, "mechanism", x.authPeer.Mechanism, "user", x.sasl.User(), "error", err)
 		x.m.authDone(replyAuthTemporary)
 	default:
-		x.log("authentication failed", "mechanism", x.authPeer.Mechanism)
+		x.m.log.Warn("authentication failed", "id", x.peer.ID, "remote", x.peer.Remote, "mechanism", x.authPeer.Mechanism, "user", x.sasl.User(), "error", err)
 		x.m.authDone(replyAuthFailed)
 	}
 	x.sasl, x.authPeer = nil, nil

@@ -87,6 +87,8 @@ type Server interface {
 	Next(response []byte) (challenge []byte, done bool, err error)
 	// Identity is the canonical name of who it is, once done.
 	Identity() string
+	// User is the name that the client gave, for logs; empty while it gave none.
+	User() string
 }
 
 // Mechanisms returns the names of what is offered on this connection, the
@@ -195,14 +197,16 @@ type exchange struct {
 	cfg      *Config
 	ch       Channel
 	identity string
+	user     string
 	begun    time.Time // when the proof came
 }
 
 func (x *exchange) Identity() string { return x.identity }
+func (x *exchange) User() string     { return x.user }
 
 // judge prepares the name, asks the limiter, runs verify, and sets identity.
 func (x *exchange) judge(username string, verify func(username string) (string, error)) error {
-	x.begun = time.Now()
+	x.begun, x.user = time.Now(), username
 	name, err := Prepare(username)
 	if err != nil || name == "" {
 		x.cfg.Limiter.Failed(x.ch.Remote, "")

@@ -171,7 +171,7 @@ func (s *scramServer) lookup(username string) (scram.StoredCredentials, error) {
 	if err != nil || err2 != nil || name == "" {
 		return scram.StoredCredentials{}, ErrFailed
 	}
-	s.name = name
+	s.name, s.user = name, name
 	if !s.cfg.Limiter.Allow(s.ch.Remote, name) {
 		s.err = ErrLimited
 		return scram.StoredCredentials{}, s.err

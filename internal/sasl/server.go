@@ -71,7 +71,7 @@ func (s *externalServer) Next(response []byte) ([]byte, bool, error) {
 	if !s.cfg.Limiter.Allow(s.ch.Remote, "") {
 		return nil, false, ErrLimited
 	}
-	s.begun = time.Now()
+	s.begun, s.user = time.Now(), authzid
 	identity, err := s.cfg.External(s.ctx, s.ch.Remote, authzid, *s.ch.TLS)
 	err = s.verdict("", identity, err)
 	return nil, err == nil, err
@@ -99,7 +99,8 @@ func (s *cramServer) Next(response []byte) ([]byte, bool, error) {
 	if i < 0 {
 		return nil, false, ErrFailed
 	}
-	identity, err := s.cfg.Digest(s.ctx, s.ch.Remote, string(response[:i]), func(secret string) bool {
+	s.user = string(response[:i])
+	identity, err := s.cfg.Digest(s.ctx, s.ch.Remote, s.user, func(secret string) bool {
 		return hmac.Equal(response[i+1:], cramDigest(secret, []byte(s.challenge)))
 	})
 	s.identity = identity
@@ -139,7 +140,7 @@ func (s *bearerServer) Next(response []byte) ([]byte, bool, error) {
 	if !s.cfg.Limiter.Allow(s.ch.Remote, authzid) {
 		return nil, false, ErrLimited
 	}
-	s.begun = time.Now()
+	s.begun, s.user = time.Now(), authzid
 	identity, err := s.cfg.Bearer(s.ctx, s.ch.Remote, authzid, token)
 	err = s.verdict(authzid, identity, err)
 	if err == ErrFailed {
