@@ -33,8 +33,9 @@ const (
 const usage = `Usage: mxlookup [flags] DOMAIN
 
 Shows where mail for DOMAIN goes: its MX records, which of them are used and in
-which order, which are not and why, and what TLS is required. DOMAIN is what
-stands after the @ of an address; an address literal such as [192.0.2.1] is one too.
+which order, which are not and why, and what TLS is required by DANE and MTA-STS.
+DOMAIN is what stands after the @ of an address; an address literal such as
+[192.0.2.1] is one too.
 
 Flags:
 `
@@ -69,6 +70,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	loopback := fs.Bool("loopback", false, "allow loopback addresses")
 	ipTargets := fs.Bool("ip-targets", false, "accept MX records that name an IP address")
 	timeout := fs.Duration("timeout", 30*time.Second, "for everything")
+	sts := fs.Bool("sts", true, "look up the MTA-STS policy, which means an HTTPS connection to the domain's policy host")
+	stsDir := fs.String("sts-dir", "", "`DIR`ectory that keeps MTA-STS policies (default: they are forgotten)")
 	verbose := fs.Bool("v", false, "show each question on standard error")
 	fs.Usage = func() {
 		fmt.Fprint(fs.Output(), usage)
@@ -112,22 +115,31 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			r.Names = append(r.Names, s)
 		}
 	}
+	if *sts {
+		r.STS = &mxresolve.STS{}
+	}
+	if *sts && *stsDir != "" {
+		store, err := mxresolve.STSDir(*stsDir)
+		if err != nil {
+			return complain("-sts-dir: %v", err)
+		}
+		r.STS.Store = store
+	}
 	if *verbose {
 		r.Trace = trace(stderr)
 	}
 	ctx, cancel := context.WithTimeout(ctx, *timeout)
 	defer cancel()
 
-	plan, err := r.Resolve(ctx, domain)
-	var e *mxresolve.Error
-	errors.As(err, &e)
+	d := decide(ctx, r, domain)
+	e := d.err
 	if *asJSON {
-		if err := printJSON(stdout, domain, plan, e); err != nil {
+		if err := printJSON(stdout, d); err != nil {
 			fmt.Fprintln(stderr, "mxlookup:", err)
 			return exitTemporary
 		}
 	} else {
-		printTree(stdout, domain, plan, e)
+		printTree(stdout, d)
 	}
 	switch {
 	case e == nil:
@@ -136,6 +148,31 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitTemporary
 	}
 	return exitPermanent
+}
+
+// A decision is all that is shown: a plan or an error, and what surrounds it.
+type decision struct {
+	domain    string
+	plan      *mxresolve.Plan
+	err       *mxresolve.Error
+	reports   []string                   // where the domain wants reports about TLS
+	upstreams []mxresolve.UpstreamStatus // when the plan is not secure: whether it could have been
+}
+
+func decide(ctx context.Context, r *mxresolve.Resolver, domain string) (d decision) {
+	d.domain = domain
+	plan, err := r.Resolve(ctx, domain)
+	d.plan = plan
+	if errors.As(err, &d.err) && d.err.Kind == mxresolve.KindInvalidDomain {
+		return d
+	}
+	if record, err := r.LookupTLSReporting(ctx, domain); err == nil && record != nil {
+		d.reports = record.URIs
+	}
+	if plan != nil && !plan.Secure && !plan.Literal {
+		d.upstreams, _ = r.Diagnose(ctx, "")
+	}
+	return d
 }
 
 // list splits at commas and drops what is empty.
@@ -160,6 +197,15 @@ func trace(w io.Writer) *mxresolve.Trace {
 	return &mxresolve.Trace{
 		Sent: func(i mxresolve.SentInfo) {
 			show("> %s %s to %s (%s, packet %d)\n", i.Name, i.Type, i.Upstream, i.Network, i.Try)
+		},
+		Fetched: func(i mxresolve.FetchedInfo) {
+			var result string
+			if i.Err != nil {
+				result = i.Err.Error()
+			} else {
+				result = "mode " + i.Policy.Mode
+			}
+			show("< MTA-STS policy of %s: %s after %s\n", i.Domain, result, i.Took.Round(10*time.Microsecond))
 		},
 		Answered: func(i mxresolve.AnsweredInfo) {
 			result := i.Rcode

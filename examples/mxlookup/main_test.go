@@ -4,7 +4,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/gomailroom/mailroom/mxresolve/dnstest"
 	"github.com/stretchr/testify/require"
@@ -17,6 +21,14 @@ example.org.     MX 30 .
 mx1.example.org. A 192.0.2.1
 mx1.example.org. AAAA 2001:db8::1
 null.example.    MX 0 .
+signed.example.  MX 10 mx.signed.example.
+mx.signed.example. A 192.0.2.5
+_25._tcp.mx.signed.example. TLSA 3 1 1 abababababababababababababababababababababababababababababababab
+_smtp._tls.signed.example. TXT "v=TLSRPTv1; rua=mailto:tls@signed.example"
+_mta-sts.sts.example. TXT "v=STSv1; id=5"
+sts.example.     MX 10 mx.sts.example.
+sts.example.     MX 20 mx1.example.org.
+mx.sts.example.  A 192.0.2.6
 own.example.     A 192.0.2.2
 `
 
@@ -25,6 +37,7 @@ func lookup(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	s, err := dnstest.Start(zones)
 	require.NoError(t, err)
 	defer s.Close()
+	s.SetSecure("signed.example", true)
 	s.SetFault("broken.example", "", dnstest.Fault{Rcode: dnstest.ServFail, Extended: 22, ExtendedText: "ns1 is silent"})
 	var out, errs bytes.Buffer
 	code = run(context.Background(), append([]string{"-resolver", s.Addr()}, args...), &out, &errs)
@@ -36,7 +49,8 @@ func TestTree(t *testing.T) {
 	code, out, _ := lookup(t, "alice@example.org")
 	require.Equal(t, 0, code)
 	require.Regexp(t, `^example.org: mail can be delivered
-├─ DNSSEC: not secured
+├─ DNSSEC: not secured: no AD bit: the zone is not signed, or the name server does not validate
+│  └─ name server 127.0.0.1:\d+ does not validate DNSSEC: .*
 ├─ valid for \dm?\d*s?
 ├─ to try, in this order
 │  └─ 10 mx1.example.org
@@ -48,6 +62,51 @@ func TestTree(t *testing.T) {
    │  └─ .*no such host
    └─ 30 \.: null target beside other MX records
 $`, out)
+}
+
+func TestDANE(t *testing.T) {
+	t.Parallel()
+	code, out, _ := lookup(t, "signed.example")
+	require.Equal(t, 0, code)
+	require.Contains(t, out, "DNSSEC: secure\n")
+	require.Contains(t, out, "TLS: DANE 3 1 1 abab")
+	require.Contains(t, out, "TLSA 3 1 1 "+strings.Repeat("ab", 32))
+	require.Contains(t, out, "TLS reports go to mailto:tls@signed.example")
+
+	_, out, _ = lookup(t, "-json", "signed.example")
+	var p jsonPlan
+	require.NoError(t, json.Unmarshal([]byte(out), &p))
+	require.True(t, p.Secure && p.Hosts[0].Mandatory)
+	require.Equal(t, []string{"3 1 1 " + strings.Repeat("ab", 32)}, p.Hosts[0].TLSA)
+	require.Equal(t, "mx.signed.example", p.Hosts[0].ServerName)
+	require.Equal(t, []string{"mailto:tls@signed.example"}, p.Reports)
+}
+
+func TestMTASTS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "sts.example.sts"), []byte(
+		"mta-sts-policy 1\ndomain sts.example\nid 5\nfetched "+time.Now().UTC().Format(time.RFC3339)+
+			"\n\nversion: STSv1\nmode: enforce\nmx: *.sts.example\nmax_age: 86400\n"), 0o600))
+	code, out, _ := lookup(t, "-sts-dir", dir, "sts.example")
+	require.Equal(t, 0, code)
+	require.Contains(t, out, "MTA-STS: enforce, id 5, until 20")
+	require.Contains(t, out, "mx *.sts.example")
+	require.Contains(t, out, "TLS: MTA-STS: mandatory with a valid certificate for mx.sts.example")
+	require.Contains(t, out, "20 mx1.example.org: not allowed by the MTA-STS policy")
+
+	_, out, _ = lookup(t, "-json", "-sts-dir", dir, "sts.example")
+	var p jsonPlan
+	require.NoError(t, json.Unmarshal([]byte(out), &p))
+	require.Equal(t, "enforce", p.Policy.Mode)
+	require.Equal(t, "validation-failure", string(p.Failures[0].Result))
+	require.False(t, p.Upstreams[0].Validates)
+
+	code, out, _ = lookup(t, "-v", "sts.example") // without the directory: there is no policy host
+	require.Equal(t, 0, code)
+	require.Contains(t, out, "TLS failure: sts-policy-fetch-error")
+	_, out, _ = lookup(t, "-sts=false", "sts.example")
+	require.NotContains(t, out, "STS")
 }
 
 func TestExitCodes(t *testing.T) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"net/netip"
@@ -9,6 +8,7 @@ import (
 	"time"
 
 	"github.com/gomailroom/mailroom/mxresolve"
+	"github.com/gomailroom/mailroom/mxresolve/tlsrpt"
 )
 
 // A node is a line of the tree, with what hangs from it.
@@ -34,8 +34,9 @@ func (n *node) print(w io.Writer, indent string) {
 }
 
 // printTree shows a decision to people.
-func printTree(w io.Writer, domain string, p *mxresolve.Plan, e *mxresolve.Error) {
+func printTree(w io.Writer, d decision) {
 	root := node{}
+	domain, p, e := d.domain, d.plan, d.err
 	if e != nil {
 		verdict := "bounce"
 		if e.Temporary {
@@ -50,6 +51,7 @@ func printTree(w io.Writer, domain string, p *mxresolve.Plan, e *mxresolve.Error
 			why.add("the name server says: %s", e.Extended)
 		}
 		addSkipped(&root, e.Skipped)
+		addReports(&root, e.Failures, d.reports)
 		root.print(w, "")
 		return
 	}
@@ -67,8 +69,18 @@ func printTree(w io.Writer, domain string, p *mxresolve.Plan, e *mxresolve.Error
 		root.add("alias of %s", p.Canonical)
 	}
 	if !p.Literal {
-		root.add("DNSSEC: %s", secure(p.Secure))
+		n := root.add("DNSSEC: %s", secure(p))
+		for _, u := range d.upstreams {
+			_, text := u.DNSSEC()
+			n.add("name server %s %s", u.Addr, text)
+		}
 		root.add("valid for %s", time.Until(p.Expires).Round(time.Second))
+	}
+	if s := p.Policy; s != nil {
+		n := root.add("MTA-STS: %s, id %s, until %s", s.Mode, s.ID, s.Expires.UTC().Format(time.RFC3339))
+		for _, mx := range s.MX {
+			n.add("mx %s", mx)
+		}
 	}
 	hosts := root.add("to try, in this order")
 	for _, h := range p.Hosts {
@@ -82,17 +94,35 @@ func printTree(w io.Writer, domain string, p *mxresolve.Plan, e *mxresolve.Error
 		if h.Partial != nil {
 			n.add("one family is missing: %v", h.Partial)
 		}
-		n.add("TLS: %s", h.TLS)
+		tls := n.add("TLS: %s", h.TLS)
+		for _, r := range h.TLS.TLSA() {
+			tls.add("TLSA %s", r)
+		}
 	}
 	addSkipped(&root, p.Skipped)
+	addReports(&root, p.Failures, d.reports)
 	root.print(w, "")
 }
 
-func secure(ok bool) string {
-	if ok {
+func secure(p *mxresolve.Plan) string {
+	if p.Secure {
 		return "secure"
 	}
-	return "not secured"
+	return "not secured: " + p.Insecure.String()
+}
+
+// addReports tells what TLS reports would say, and to whom.
+func addReports(root *node, failures []tlsrpt.Outcome, uris []string) {
+	for _, f := range failures {
+		n := root.add("TLS failure: %s", f.Result)
+		if f.MX != "" {
+			n.add("%s", f.MX)
+		}
+		n.add("%s", f.Reason)
+	}
+	for _, u := range uris {
+		root.add("TLS reports go to %s", u)
+	}
 }
 
 func addSkipped(root *node, list []mxresolve.SkippedHost) {
@@ -113,73 +143,4 @@ func addSkipped(root *node, list []mxresolve.SkippedHost) {
 			n.add("%v", h.Err)
 		}
 	}
-}
-
-type jsonHost struct {
-	Name       string       `json:"name"`
-	Preference uint16       `json:"preference"`
-	Canonical  string       `json:"canonical,omitempty"`
-	Addrs      []netip.Addr `json:"addresses,omitempty"`
-	Secure     bool         `json:"secure,omitempty"`
-	TLS        string       `json:"tls,omitempty"`
-	Mandatory  bool         `json:"tls_mandatory,omitempty"`
-	Reason     string       `json:"reason,omitempty"`
-	Error      string       `json:"error,omitempty"`
-}
-
-type jsonError struct {
-	Kind      string `json:"kind"`
-	Code      int    `json:"code"`
-	Enhanced  string `json:"enhanced"`
-	Temporary bool   `json:"temporary"`
-	Detail    string `json:"detail,omitempty"`
-	Extended  string `json:"extended,omitempty"`
-}
-
-type jsonPlan struct {
-	Domain    string     `json:"domain"`
-	ASCII     string     `json:"ascii,omitempty"`
-	Canonical string     `json:"canonical,omitempty"`
-	Literal   bool       `json:"literal,omitempty"`
-	Implicit  bool       `json:"implicit,omitempty"`
-	Secure    bool       `json:"secure"`
-	Expires   *time.Time `json:"expires,omitempty"`
-	Hosts     []jsonHost `json:"hosts"`
-	Skipped   []jsonHost `json:"skipped,omitempty"`
-	Error     *jsonError `json:"error,omitempty"`
-}
-
-// printJSON shows a decision to programs.
-func printJSON(w io.Writer, domain string, p *mxresolve.Plan, e *mxresolve.Error) error {
-	out := jsonPlan{Domain: domain, Hosts: []jsonHost{}}
-	var skipped []mxresolve.SkippedHost
-	if e != nil {
-		out.Error = &jsonError{e.Kind.String(), e.Code, e.Enhanced, e.Temporary, e.Detail, e.Extended}
-		skipped = e.Skipped
-	} else {
-		out.ASCII, out.Canonical, out.Literal, out.Implicit, out.Secure = p.ASCII, p.Canonical, p.Literal, p.Implicit, p.Secure
-		if !p.Expires.IsZero() {
-			out.Expires = &p.Expires
-		}
-		skipped = p.Skipped
-		for _, h := range p.Hosts {
-			_, mandatory := h.TLS.Config(nil)
-			out.Hosts = append(out.Hosts, jsonHost{Name: h.Name, Preference: h.Preference, Canonical: h.Canonical,
-				Addrs: h.Addrs, Secure: h.Secure, TLS: h.TLS.String(), Mandatory: mandatory, Error: errorText(h.Partial)})
-		}
-	}
-	for _, h := range skipped {
-		out.Skipped = append(out.Skipped, jsonHost{Name: h.Name, Preference: h.Preference, Addrs: h.Addrs,
-			Reason: h.Reason.String(), Error: errorText(h.Err)})
-	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(out)
-}
-
-func errorText(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }
