@@ -15,6 +15,7 @@ type Composed struct {
 	recipients []string
 	utf8       bool
 	eightBit   bool
+	binary     bool
 }
 
 // A segment is a run of octets that is in memory, or a file.
@@ -51,6 +52,9 @@ func (c *Composed) NeedsSMTPUTF8() bool { return c.utf8 }
 
 // Needs8BitMIME reports whether a body is not ASCII, so that only a server with 8BITMIME may have it.
 func (c *Composed) Needs8BitMIME() bool { return c.eightBit }
+
+// NeedsBinaryMIME reports whether a body is binary, so that only a server with BINARYMIME and CHUNKING may have it (RFC 3030).
+func (c *Composed) NeedsBinaryMIME() bool { return c.binary }
 
 // add appends octets, joined to the last segment where that is in memory.
 func (c *Composed) add(data []byte) {

@@ -14,6 +14,7 @@ type entity struct {
 	data     []byte
 	file     *fileBody
 	eightBit bool
+	binary   bool
 }
 
 // newMultipart returns an entity of a multipart subtype. The boundary cannot occur in quoted-printable or base64, where "=_" does not, and
@@ -38,6 +39,7 @@ func (e *entity) appendTo(c *Composed) {
 	c.add(e.fields)
 	c.add(crlf)
 	c.eightBit = c.eightBit || e.eightBit
+	c.binary = c.binary || e.binary
 	switch {
 	case e.boundary != "":
 		for _, part := range e.parts {
@@ -103,9 +105,22 @@ func encodeText(text []byte, caps Capabilities) (encoding string, encoded []byte
 	if plain && isASCII(text) {
 		return "7bit", text
 	}
-	if plain && caps.EightBit {
+	if plain && (caps.EightBit || caps.Binary) {
 		return "8bit", text
 	}
+	return encodeShorter(text)
+}
+
+// encodeExact is encodeText for text whose line ends are to arrive as they are.
+func encodeExact(text []byte, caps Capabilities) (encoding string, encoded []byte) {
+	crlfs := bytes.Count(text, crlf)
+	if bytes.Count(text, crlf[1:]) != crlfs || bytes.Count(text, crlf[:1]) != crlfs {
+		return encodeShorter(text)
+	}
+	return encodeText(text, caps)
+}
+
+func encodeShorter(text []byte) (encoding string, encoded []byte) {
 	qp := appendQP(make([]byte, 0, len(text)+len(text)/8), text)
 	if n := base64Size(int64(len(text))); n < int64(len(qp)) {
 		encoded = make([]byte, n)

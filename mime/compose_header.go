@@ -101,8 +101,7 @@ func (b *builder) messageID(id string, from Address) {
 
 // extra writes a field that the caller named.
 func (b *builder) extra(f ExtraField) {
-	if f.Name == "" || !isPrintable(f.Name) || strings.ContainsAny(f.Name, ": ") || len(f.Name) > foldColumn {
-		b.fail("Extra", fmt.Sprintf("has a name that is no field name: %q", f.Name)) // RFC 5322 s2.2
+	if b.checkName(f.Name); b.err != nil {
 		return
 	}
 	if own[strings.ToLower(f.Name)] {

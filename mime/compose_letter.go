@@ -167,8 +167,8 @@ func (b *builder) calendar(c *Calendar, caps Capabilities) (view, file *entity) 
 	return view, b.file("Calendar", f, "attachment", caps)
 }
 
-// file makes the part of a file: base64, but for messages, which may not be encoded as a whole (RFC 2046 s5.2.1). A message that cannot go as it
-// is, because of NUL octets or lines beyond 998 octets, goes as any other file.
+// file makes the part of a file: base64, or binary where the link takes it; short texts by their content; and messages as they are, since they may not be encoded
+// as a whole (RFC 2046 s5.2.1). A message that cannot go so, because of NUL octets or lines beyond 998 octets, goes as any other file.
 func (b *builder) file(field string, f File, disposition string, caps Capabilities) *entity {
 	b.check(field+".Name", f.Name)
 	b.check(field+".ContentType", f.ContentType)
@@ -199,6 +199,16 @@ func (b *builder) file(field string, f File, disposition string, caps Capabiliti
 			return nil
 		}
 		e.eightBit = encoding == "8bit"
+	} else if t.Type == "text" && size <= largestText {
+		if encoding, e.data, err = e.file.asText(caps); err != nil {
+			if b.err == nil {
+				b.err = err
+			}
+			return nil
+		}
+		e.file, e.eightBit = nil, encoding == "8bit"
+	} else if caps.Binary {
+		encoding, e.file.base64, e.file.raw, e.binary = "binary", false, true, true
 	}
 
 	w := builder{fieldWriter: fieldWriter{}}
@@ -209,7 +219,7 @@ func (b *builder) file(field string, f File, disposition string, caps Capabiliti
 		w.param(p.Name, p.Value)
 		hasCharset = hasCharset || p.Name == "charset"
 	}
-	if t.Type == "text" && !hasCharset {
+	if t.Type == "text" && !hasCharset && isUTF8Start(start) {
 		w.param("charset", "utf-8")
 	}
 	if f.Name != "" {

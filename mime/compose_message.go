@@ -27,6 +27,25 @@ func (f *fileBody) asMessage(caps Capabilities) (encoding string, err error) {
 	return "7bit", nil
 }
 
+// largestText is the length of a text file that is held in memory to find its best encoding.
+const largestText = 64 << 10
+
+// asText reads a text and encodes it so that its octets arrive as they are. Line ends that are not CRLF do so only when they are encoded.
+func (f *fileBody) asText(caps Capabilities) (encoding string, encoded []byte, err error) {
+	f.base64, f.raw = false, true
+	rc, err := f.open()
+	if err != nil {
+		return "", nil, err
+	}
+	defer rc.Close()
+	text, err := io.ReadAll(rc)
+	if err != nil {
+		return "", nil, err
+	}
+	encoding, encoded = encodeExact(text, caps)
+	return encoding, encoded, nil
+}
+
 // scanned is what a link must be able to do to carry some octets.
 type scanned struct {
 	size                int64
@@ -35,6 +54,9 @@ type scanned struct {
 
 // fits reports whether a link with these capabilities can carry them.
 func (s scanned) fits(caps Capabilities) bool {
+	if caps.Binary {
+		return true
+	}
 	return !s.long && !s.nul && (caps.EightBit || !s.eightBit)
 }
 

@@ -1,6 +1,10 @@
 package mime
 
-import "io"
+import (
+	"encoding/binary"
+	"io"
+	"sync"
+)
 
 // b64 gives the bits of a base64 letter at each of the four places of a quantum; bit 31 marks what is no letter.
 var b64 = func() (t [4][256]uint32) {
@@ -16,6 +20,37 @@ var b64 = func() (t [4][256]uint32) {
 	return t
 }()
 
+// b64Pair gives the twelve bits of two base64 letters, by their bytes as a little-endian number, or badPair. Only some 8 KiB of it are ever looked at.
+var b64Pair = sync.OnceValue(func() *[1 << 16]uint16 {
+	t := new([1 << 16]uint16)
+	for i := range t {
+		hi, lo := b64[2][i&0xff], b64[3][i>>8]
+		if t[i] = uint16(hi | lo); (hi|lo)&(1<<31) != 0 {
+			t[i] = badPair
+		}
+	}
+	return t
+})
+
+const badPair = 1 << 15
+
+// decodeBlocks decodes what it can of src eight letters at a time. dst has to have two bytes more than are decoded.
+func decodeBlocks(dst, src []byte) (written, taken int) {
+	t := b64Pair()
+	for len(src) >= 8 && len(dst) >= 8 {
+		x := binary.LittleEndian.Uint64(src)
+		a, b, c, d := t[uint16(x)], t[uint16(x>>16)], t[uint16(x>>32)], t[uint16(x>>48)]
+		if (a|b|c|d)&badPair != 0 {
+			break
+		}
+		binary.BigEndian.PutUint64(dst, uint64(a)<<52|uint64(b)<<40|uint64(c)<<28|uint64(d)<<16)
+		src, dst = src[8:], dst[6:]
+		written += 6
+		taken += 8
+	}
+	return written, taken
+}
+
 // base64State decodes base64 that arrives in pieces. Bytes that are no letters are left out; padding ends a run, and
 // letters after it start a new one (RFC 2045 s6.8: characters outside the alphabet are to be ignored).
 type base64State struct {
@@ -28,6 +63,9 @@ func (s *base64State) decode(dst, src []byte) int {
 	w := 0
 	for i := 0; i < len(src); {
 		if s.n == 0 {
+			n, taken := decodeBlocks(dst[w:], src[i:])
+			w += n
+			i += taken
 			for i+4 <= len(src) {
 				v := b64[0][src[i]] | b64[1][src[i+1]] | b64[2][src[i+2]] | b64[3][src[i+3]]
 				if v&(1<<31) != 0 {
@@ -40,6 +78,10 @@ func (s *base64State) decode(dst, src []byte) int {
 			}
 			if i == len(src) {
 				break
+			}
+			if src[i] == '\r' && i+1 < len(src) && src[i+1] == '\n' { // as most lines end
+				i += 2
+				continue
 			}
 		}
 		c := src[i]
@@ -117,5 +159,35 @@ func (d *base64Decoder) Read(p []byte) (int, error) {
 		if w > 0 {
 			d.out = d.small[:w]
 		}
+	}
+}
+
+// WriteTo decodes in large pieces, for io.Copy.
+func (d *base64Decoder) WriteTo(w io.Writer) (total int64, err error) {
+	buf := copyBuffers.Get().(*[copyChunk]byte)
+	defer copyBuffers.Put(buf)
+	out := d.out
+	d.out = nil
+	for {
+		if len(out) > 0 {
+			n, err := w.Write(out)
+			total += int64(n)
+			if err != nil {
+				return total, err
+			}
+		}
+		if d.err == io.EOF {
+			return total, nil
+		}
+		if d.err != nil {
+			return total, d.err
+		}
+		in, dst := buf[:copyChunk/2], buf[copyChunk/2:]
+		n, err := d.src.Read(in)
+		k := d.state.decode(dst, in[:n])
+		if d.err = err; err == io.EOF {
+			k += d.state.flush(dst[k:])
+		}
+		out = dst[:k]
 	}
 }

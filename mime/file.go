@@ -14,7 +14,7 @@ import (
 )
 
 // A File is something attached to a letter or shown inside its HTML. It is opened again each time that the letter is read, and never held in memory
-// as a whole.
+// as a whole, but for a text of at most 64 KiB, which is read when the letter is composed. Its octets arrive as they are, line ends too, but for those of a message.
 type File struct {
 	Name        string // as the recipient sees it, without folders
 	ContentType string // default: by the extension of Name, else by the first octets
@@ -269,9 +269,18 @@ func (f *File) mediaType(start []byte) string {
 			return m.mediaType
 		}
 	}
-	// A character may be cut in two at the end of start.
-	if text := start[:max(0, len(start)-utf8.UTFMax)]; len(text) > 0 && utf8.Valid(text) && bytes.IndexByte(start, 0) < 0 {
+	if len(start) > 0 && isUTF8Start(start) && bytes.IndexByte(start, 0) < 0 {
 		return "text/plain"
 	}
 	return "application/octet-stream"
+}
+
+// isUTF8Start reports whether b is UTF-8 but for a character that may be cut in two at its end.
+func isUTF8Start(b []byte) bool {
+	for n := range min(utf8.UTFMax, len(b)+1) {
+		if utf8.Valid(b[:len(b)-n]) {
+			return n == 0 || !utf8.FullRune(b[len(b)-n:])
+		}
+	}
+	return false
 }

@@ -53,8 +53,8 @@ func TestFileChanges(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{"grew": "a longer content", "shrank": "ab", "gone": ""} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), "report.txt")
-			require.NoError(t, os.WriteFile(path, []byte("content"), 0o600))
+			path := filepath.Join(t.TempDir(), "report.bin")
+			require.NoError(t, os.WriteFile(path, []byte("\x00content"), 0o600))
 			l := basic()
 			l.Attachments = []File{OSFile(path)}
 			c, err := l.Compose()
@@ -67,7 +67,7 @@ func TestFileChanges(t *testing.T) {
 			_, err = c.WriteTo(io.Discard)
 			var fe *FileError
 			require.ErrorAs(t, err, &fe)
-			require.Equal(t, "report.txt", fe.Name)
+			require.Equal(t, "report.bin", fe.Name)
 			r, err := c.Open()
 			require.NoError(t, err)
 			_, err = io.ReadAll(r)
@@ -137,4 +137,49 @@ type zeroReader struct{}
 func (zeroReader) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
+}
+
+// A text arrives as it is, to the octet, in the encoding that is shortest.
+func TestTextFiles(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		text, encoding string
+		caps           Capabilities
+	}{
+		"CRLF":              {"a,b\r\nc,d\r\n", "7bit", Capabilities{}},
+		"no line end":       {"a,b\r\nc,d", "7bit", Capabilities{}},
+		"empty":             {"", "7bit", Capabilities{}},
+		"LF":                {strings.Repeat("one line of text\n", 20), "quoted-printable", Capabilities{}},
+		"both":              {"a\r\nb\nc" + strings.Repeat(".", 90), "quoted-printable", Capabilities{}},
+		"lone CR":           {"a\r" + strings.Repeat("text ", 10), "quoted-printable", Capabilities{}},
+		"some umlauts":      {"Gr\u00fc\u00dfe, and a lot of other text\r\n", "quoted-printable", Capabilities{}},
+		"8bit":              {"Gr\u00fc\u00dfe\r\n", "8bit", Capabilities{EightBit: true}},
+		"8bit with LF":      {strings.Repeat("\u65e5\u672c\u8a9e\n", 20), "base64", Capabilities{EightBit: true}},
+		"Japanese":          {strings.Repeat("\u65e5\u672c\u8a9e\r\n", 20), "base64", Capabilities{}},
+		"white space, From": {"From here \r\n to there \r\n.\r\n", "quoted-printable", Capabilities{}},
+		"long line":         {strings.Repeat("x", 2000), "quoted-printable", Capabilities{EightBit: true}},
+		"long, over binary": {strings.Repeat("x", 100<<10), "binary", Capabilities{Binary: true}},
+		"long file":         {strings.Repeat("x\r\n", 100<<10), "base64", Capabilities{}},
+		"NUL":               {"a\x00\x01\x02\x03\x04", "base64", Capabilities{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := basic()
+			l.Attachments = []File{BytesFile("a.csv", []byte(c.text))}
+			composed, err := l.ComposeFor(c.caps)
+			require.NoError(t, err)
+			raw := readContent(t, composed)
+			p := ParseBytes([]byte(raw)).Part(1)
+			require.Equal(t, c.encoding, p.Encoding().String())
+			require.Equal(t, c.encoding == "binary", composed.NeedsBinaryMIME())
+			b, err := io.ReadAll(p.Decoded())
+			require.NoError(t, err)
+			require.Equal(t, c.text, string(b))
+			require.Equal(t, "utf-8", p.Charset())
+		})
+	}
+	l := basic()
+	l.Attachments = []File{BytesFile("a.txt", []byte("Gr\xfc\xdfe"))}
+	composed, err := l.Compose()
+	require.NoError(t, err)
+	require.NotContains(t, readContent(t, composed), "\r\nContent-Type: text/plain; charset=utf-8; name", "what is no UTF-8 does not say so")
 }

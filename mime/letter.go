@@ -59,6 +59,7 @@ type Unsubscribe struct {
 type Capabilities struct {
 	EightBit bool // octets above 127 in bodies: 8BITMIME (RFC 6152)
 	UTF8     bool // UTF-8 in headers: SMTPUTF8 (RFC 6531)
+	Binary   bool // any octets in bodies: BINARYMIME (RFC 3030)
 }
 
 // A FieldError says which field of a letter cannot be written, and why.

@@ -1,39 +1,65 @@
 package mime
 
 import (
-	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
+	"unicode/utf8"
 )
 
 // largestQP is how long a text part may be to be held in memory and made quoted-printable; a longer one becomes base64.
 const largestQP = 1 << 20
 
-// A ReEncodeError says which part of a message cannot be encoded for a link.
-type ReEncodeError struct {
-	Part   int // as Message.Part counts
-	Reason string
+// ErrNeedsSMTPUTF8 is inside the [*PartError] of a message that has UTF-8 in a header and has to go over a link without SMTPUTF8: nobody may
+// change that on the way (RFC 6531 s3.2).
+var ErrNeedsSMTPUTF8 = errors.New("its header has UTF-8, and the link has no SMTPUTF8")
+
+// ErrSigned is inside the [*PartError] of a part whose signature would break (RFC 1847 s2.1).
+var ErrSigned = errors.New("it is signed, and changing it would break the signature")
+
+// Encoded is a message in a form that a link carries. Close it when nobody reads it any more.
+type Encoded struct {
+	Content
+	spool *Spooled // what the message was copied to, or nil
 }
 
-func (e *ReEncodeError) Error() string {
-	return fmt.Sprintf("mime: part %d cannot be encoded for this link: %s", e.Part, e.Reason)
+// Changed reports whether the message differs from what was given.
+func (e *Encoded) Changed() bool { return e.spool != nil }
+
+// Close frees what was kept. The content that was given stays open.
+func (e *Encoded) Close() error {
+	if e.spool == nil {
+		return nil
+	}
+	return e.spool.Close()
 }
 
 // ReEncode returns the message in a form that a link with these capabilities carries (RFC 6152 s3): the parts that it cannot carry as they are become quoted-printable
-// or base64, everything else stays as it is to the octet. A message that needs nothing comes back itself.
+// or base64, everything else stays as it is to the octet. A message that needs nothing comes back itself. One that does is copied to a [Spool], which the
+// result holds until it is closed.
 //
-// A part inside multipart/signed is never changed: that it would have to be is a [*ReEncodeError], and the message cannot go this way. A DKIM signature of
-// a message that was changed no longer holds. Raw UTF-8 in headers stays, since nobody may change it (RFC 6531 s3.4).
-func ReEncode(c Content, caps Capabilities) (Content, error) {
+// A part inside multipart/signed is never changed: that it would have to be is a [*PartError] with [ErrSigned], and the message cannot go this way. A DKIM
+// signature of a message that was changed no longer holds. UTF-8 in a header without Capabilities.UTF8 is a [*PartError] with [ErrNeedsSMTPUTF8]; octets that are no
+// UTF-8 are mistakes of the sender, which nothing can put right, and stay.
+func ReEncode(c Content, caps Capabilities) (*Encoded, error) {
 	rc, err := c.Open()
 	if err != nil {
 		return nil, err
 	}
-	whole, err := scan(rc)
+	parser := NewParser(Limits{})
+	whole, err := scan(io.TeeReader(rc, parser))
 	rc.Close()
-	if err != nil || whole.fits(caps) {
-		return c, err
+	if err != nil {
+		return nil, err
+	}
+	if whole.eightBit && !caps.UTF8 {
+		if err := parser.Close().needsUTF8(); err != nil {
+			return nil, err
+		}
+	}
+	if whole.fits(caps) {
+		return &Encoded{Content: c}, nil
 	}
 	if rc, err = c.Open(); err != nil {
 		return nil, err
@@ -43,22 +69,32 @@ func ReEncode(c Content, caps Capabilities) (Content, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := reEncoder{m: spool.Message(), src: spool, caps: caps}
+	r := reEncoder{patch{m: spool.Message(), src: spool}, caps}
 	changed, err := r.parts()
 	if err != nil || !changed {
 		spool.Close()
-		return c, err
+		if err != nil {
+			return nil, err
+		}
+		return &Encoded{Content: c}, nil
 	}
 	r.copy(r.m.Size())
-	return &r.out, nil // the spool's file goes with it
+	return &Encoded{&r.out, spool}, nil
+}
+
+// needsUTF8 returns an error if a header has UTF-8.
+func (m *Message) needsUTF8() error {
+	for p := range m.Parts() {
+		if b := p.Header().Bytes(); !isASCII(b) && utf8.Valid(b) {
+			return &PartError{Part: p.Index(), Reason: ErrNeedsSMTPUTF8.Error(), Err: ErrNeedsSMTPUTF8}
+		}
+	}
+	return nil
 }
 
 type reEncoder struct {
-	m    *Message
-	src  *Spooled
+	patch
 	caps Capabilities
-	out  Composed
-	pos  int64 // of the source, up to which it was copied
 }
 
 // parts writes everything up to the last part that changes, and reports whether one did. Containers come before what they contain.
@@ -82,7 +118,7 @@ func (r *reEncoder) parts() (changed bool, err error) {
 			// RFC 2045 s6.4: a container says the most that its parts need, and now they need less.
 			e := ParseEncoding(p.Header().Get("Content-Transfer-Encoding"))
 			if e == EncodingBinary || e == Encoding8Bit && !r.caps.EightBit {
-				if err := r.header(p, r.identity()); err != nil {
+				if err := r.encoding(p, r.identity()); err != nil {
 					return false, err
 				}
 			}
@@ -119,8 +155,7 @@ func (r *reEncoder) gap(from, to int64) (changed bool, err error) {
 		return false, err
 	}
 	r.copy(from)
-	r.out.size += between.n
-	r.out.segments = append(r.out.segments, segment{file: &fileBody{name: "message", content: plain{between, r.caps}, size: between.n, raw: true}})
+	r.span(plain{between, r.caps})
 	r.pos = to
 	return true, nil
 }
@@ -163,16 +198,16 @@ func (r *reEncoder) leaf(p *Part) error {
 	case signed(p):
 		return errSigned(p)
 	case p.Encoding() == EncodingUnknown:
-		return &ReEncodeError{p.Index(), "its transfer encoding is unknown"}
+		return &PartError{Part: p.Index(), Reason: "its transfer encoding is unknown"}
 	case strings.HasPrefix(p.MediaType(), "multipart/") || strings.HasPrefix(p.MediaType(), "message/") && p.MediaType() != "message/global":
-		return &ReEncodeError{p.Index(), "a " + p.MediaType() + " may not be encoded"} // RFC 2045 s6.4
+		return &PartError{Part: p.Index(), Reason: "a " + p.MediaType() + " may not be encoded"} // RFC 2045 s6.4
 	}
 	if strings.HasPrefix(p.MediaType(), "text/") && p.Size() <= largestQP {
 		text, err := io.ReadAll(p.Decoded())
 		if err != nil {
 			return err
 		}
-		if err := r.header(p, "quoted-printable"); err != nil {
+		if err := r.encoding(p, "quoted-printable"); err != nil {
 			return err
 		}
 		r.out.add(appendQP(nil, toCRLF(string(text))))
@@ -181,7 +216,7 @@ func (r *reEncoder) leaf(p *Part) error {
 		if err != nil {
 			return err
 		}
-		if err := r.header(p, "base64"); err != nil {
+		if err := r.encoding(p, "base64"); err != nil {
 			return err
 		}
 		r.out.addFile(&fileBody{name: fmt.Sprintf("part %d", p.Index()), content: partContent{p}, size: size, base64: true})
@@ -201,36 +236,13 @@ func signed(p *Part) bool {
 	return false
 }
 
-func errSigned(p *Part) error { // RFC 1847 s2.1
-	return &ReEncodeError{p.Index(), "it is signed, and changing it would break the signature"}
+func errSigned(p *Part) error {
+	return &PartError{Part: p.Index(), Reason: ErrSigned.Error(), Err: ErrSigned}
 }
 
-// copy takes the source up to an offset as it is.
-func (r *reEncoder) copy(to int64) {
-	if n := to - r.pos; n > 0 {
-		r.out.size += n
-		r.out.segments = append(r.out.segments, segment{file: &fileBody{name: "message", content: span{r.src, r.pos, n}, size: n, raw: true}})
-	}
-	r.pos = to
-}
-
-type span struct {
-	src    io.ReaderAt
-	off, n int64
-}
-
-func (s span) Open() (io.ReadCloser, error) {
-	return io.NopCloser(io.NewSectionReader(s.src, s.off, s.n)), nil
-}
-func (s span) Size() int64 { return s.n }
-
-// header copies the part's header with another transfer encoding, in the place of the one that it had, else before its first field.
-func (r *reEncoder) header(p *Part, encoding string) error {
+// encoding copies the part's header with another transfer encoding.
+func (r *reEncoder) encoding(p *Part, encoding string) error {
 	h := p.Header()
-	start, length := p.HeaderRange()
-	if int64(len(h.Bytes())) != length {
-		return &ReEncodeError{p.Index(), "its header is too long"}
-	}
 	field := []byte("Content-Transfer-Encoding: " + encoding + "\r\n")
 	if p.Index() == 0 && !h.Has("MIME-Version") {
 		field = append(field, "MIME-Version: 1.0\r\n"...)
@@ -238,31 +250,5 @@ func (r *reEncoder) header(p *Part, encoding string) error {
 			field = append(field, "Content-Type: text/plain; charset=unknown-8bit\r\n"...) // RFC 1428 s3
 		}
 	}
-	at := start
-	for f := range h.Fields() {
-		at = f.Offset
-		break
-	}
-	written := false
-	for f := range h.Fields() {
-		if !f.Is("Content-Transfer-Encoding") {
-			continue
-		}
-		if !written {
-			r.copy(f.Offset)
-			r.out.add(field)
-			written = true
-		}
-		r.copy(f.Offset)
-		r.pos = f.Offset + int64(len(f.Raw()))
-	}
-	if !written {
-		r.copy(at)
-		r.out.add(field)
-	}
-	r.copy(start + length)
-	if b := h.Bytes(); !bytes.HasSuffix(b, []byte("\n\r\n")) && !bytes.HasSuffix(b, []byte("\n\n")) && string(b) != "\r\n" && string(b) != "\n" {
-		r.out.add(crlf) // there was no blank line
-	}
-	return nil
+	return r.header(p, fieldChange{"Content-Transfer-Encoding", field})
 }

@@ -30,7 +30,8 @@ func TestReEncode(t *testing.T) {
 	}{
 		"nothing to do":          {"Subject: x\r\n\r\nascii\r\n", "", Capabilities{}},
 		"8bit over 8bit":         {"Subject: x\r\n\r\nGr\u00fc\u00dfe\r\n", "", Capabilities{EightBit: true}},
-		"only the header is raw": {"Subject: \u00fc\r\n\r\nascii\r\n", "", Capabilities{}},
+		"only the header is raw": {"Subject: \xfc\r\n\r\nascii\r\n", "", Capabilities{}},
+		"SMTPUTF8":               {"Subject: \u00fc\r\n\r\nascii\r\n", "", Capabilities{UTF8: true, EightBit: true}},
 		"text": {"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\nSubject: x\r\n\r\nGr\u00fc\u00dfe \r\n",
 			"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\nSubject: x\r\n\r\nGr=C3=BC=C3=9Fe=20\r\n", Capabilities{}},
 		"no MIME at all": {"Subject: x\r\n\r\n\xfc\r\n",
@@ -51,13 +52,41 @@ func TestReEncode(t *testing.T) {
 			out, err := ReEncode(in, c.caps)
 			require.NoError(t, err)
 			if c.out == "" {
-				require.Equal(t, Content(in), out)
+				require.Equal(t, Content(in), out.Content)
+				require.False(t, out.Changed())
 				return
 			}
 			require.Equal(t, c.out, readContent(t, out))
 			require.Equal(t, c.out, readContent(t, out))
+			require.True(t, out.Changed())
+			require.NoError(t, out.Close())
 		})
 	}
+}
+
+// RFC 6531 s3.2: what needs SMTPUTF8 cannot go without it.
+func TestReEncodeUTF8(t *testing.T) {
+	t.Parallel()
+	for _, in := range []string{"Subject: \u00fc\r\n\r\nascii\r\n", "Content-Type: message/rfc822\r\n\r\nSubject: \u00fc\r\n\r\nx\r\n"} {
+		_, err := ReEncode(bytesContent(in), Capabilities{EightBit: true})
+		var pe *PartError
+		require.ErrorAs(t, err, &pe)
+		require.ErrorIs(t, err, ErrNeedsSMTPUTF8)
+	}
+}
+
+// A message too long for memory is in a file, which goes when the result is closed.
+func TestReEncodeCloses(t *testing.T) {
+	t.Parallel()
+	out, err := ReEncode(bytesContent("Subject: x\r\n\r\n"+strings.Repeat("Gr\u00fc\u00dfe\r\n", 50000)), Capabilities{})
+	require.NoError(t, err)
+	readContent(t, out)
+	require.NoError(t, out.Close())
+	rc, err := out.Open()
+	if err == nil {
+		_, err = io.ReadAll(rc)
+	}
+	require.Error(t, err, "the file is closed")
 }
 
 func TestReEncodeRefuses(t *testing.T) {
@@ -70,7 +99,7 @@ func TestReEncodeRefuses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := ReEncode(bytesContent(in), Capabilities{})
-			var re *ReEncodeError
+			var re *PartError
 			require.ErrorAs(t, err, &re)
 		})
 	}

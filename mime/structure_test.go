@@ -207,3 +207,20 @@ func TestStructureOfNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestShift: the structure of a message with trace fields before it is that of the message, further behind.
+func TestShift(t *testing.T) {
+	t.Parallel()
+	const prefix = "Return-Path: <a@b>\r\nReceived: from x\r\n\tby y\r\n"
+	for _, raw := range [][]byte{structured, newsletter(100), []byte("A: b"), []byte("A: b\n\nbody")} {
+		want := mime.ParseBytes(append([]byte(prefix), raw...)).Structure()
+		s := mime.ParseBytes(raw).Structure()
+		before, err := s.AppendBinary(nil)
+		require.NoError(t, err)
+		require.Equal(t, want, s.Shift(int64(len(prefix))))
+		after, err := s.AppendBinary(nil)
+		require.NoError(t, err)
+		require.Equal(t, before, after, "the original stays")
+		require.Same(t, s, s.Shift(0))
+	}
+}
