@@ -199,7 +199,7 @@ func (m *mailbox) fetch(ctx context.Context, first, last imap.UID, some imap.UID
 				if err != nil {
 					return fmt.Errorf("mailstore: structure of UID %d in mailbox %d: %w", uid, m.id, err)
 				}
-				item.Structure = rules.Shift(s, int64(len(prefix)))
+				item.Structure = s.Shift(int64(len(prefix)))
 			}
 			if want.Body {
 				item.Body = rules.Bytes(data)

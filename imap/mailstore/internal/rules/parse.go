@@ -36,7 +36,7 @@ func WithPrefix(s *mime.Structure, prefix []byte, body imap.Body) (*mime.Structu
 	if !CanShift(body) {
 		return Parse(nil, &Prefixed{prefix, body})
 	}
-	return Shift(s, int64(len(prefix))), nil
+	return s.Shift(int64(len(prefix))), nil
 }
 
 // CanShift says whether a message begins with the name of a field. Then its structure only shifts when a prefix is put before it; else (no header, an mbox line, a

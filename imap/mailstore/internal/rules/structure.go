@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"github.com/gomailroom/mailroom/imap"
-	"github.com/gomailroom/mailroom/mime"
 )
 
 // CheckPrefix refuses what cannot stand before a message: anything but whole header fields.
@@ -24,28 +23,6 @@ func CheckPrefix(prefix []byte) error {
 		}
 	}
 	return nil
-}
-
-// Shift gives the structure of a message with a prefix of n octets before it: a copy, which shares what did not change.
-func Shift(s *mime.Structure, n int64) *mime.Structure {
-	if n == 0 {
-		return s
-	}
-	out := &mime.Structure{Size: s.Size + n, Envelope: s.Envelope, Root: *shiftPart(&s.Root, n)}
-	out.Root.HeaderOffset, out.Root.HeaderSize = s.Root.HeaderOffset, s.Root.HeaderSize+n
-	return out
-}
-
-func shiftPart(p *mime.BodyPart, n int64) *mime.BodyPart {
-	c := *p
-	c.HeaderOffset, c.Offset = c.HeaderOffset+n, c.Offset+n
-	if len(p.Children) > 0 {
-		c.Children = make([]*mime.BodyPart, len(p.Children))
-		for i, child := range p.Children {
-			c.Children[i] = shiftPart(child, n)
-		}
-	}
-	return &c
 }
 
 // Prefixed is a body with a prefix before it.
