@@ -1,9 +1,11 @@
 package smtp_test
 
 import (
+	"net/netip"
 	"testing"
 
 	"github.com/gomailroom/mailroom/smtp"
+	"github.com/gomailroom/mailroom/smtp/smtptest"
 	"github.com/stretchr/testify/require"
 )
 
@@ -27,5 +29,27 @@ func TestXClientRefused(t *testing.T) {
 				require.ErrorIs(t, err, c.cause)
 			}
 		})
+	}
+}
+
+// What a client tells by XCLIENT is what the server's handler sees.
+func TestXClientToServer(t *testing.T) {
+	t.Parallel()
+	srv := smtptest.NewUnstartedServer(t)
+	srv.Config.XClientFrom = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	srv.Start()
+	for _, remote := range []string{"192.0.2.9:4711", "[2001:db8::9]:4711"} {
+		d := srv.Dialer()
+		d.XClient = &smtp.XClient{Name: "spike.example.org", Addr: netip.MustParseAddrPort(remote), Hello: "hello.example.org", Proto: "ESMTP", Login: "alice=+@example.org",
+			Destination: netip.MustParseAddrPort("192.0.2.25:25")}
+		srv.Reset()
+		_, err := smtp.SendMail(t.Context(), d, srv.Addr, envelope(t, "alice@a.test", "bob@b.test"), letter)
+		require.NoError(t, err)
+		p := srv.Messages()[0].Peer
+		require.Equal(t, remote, p.Remote.String())
+		require.Equal(t, "192.0.2.25:25", p.Local.String())
+		require.Equal(t, "spike.example.org", p.Name)
+		require.Equal(t, "alice=+@example.org", p.Identity)
+		require.NotNil(t, p.TLS)
 	}
 }

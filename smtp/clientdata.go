@@ -94,6 +94,8 @@ type source struct {
 	buf  *sendBuffer
 	head []byte // the first block, until next has given it
 	eof  bool   // nothing is left behind what was read
+
+	content io.Closer // closed with it; nil where the content is the caller's
 }
 
 // openSource opens a message and reads its first block.
@@ -148,6 +150,9 @@ func (s *source) fill() ([]byte, error) {
 
 func (s *source) close() {
 	_ = s.r.Close() // it was read to its end, or its error was told already
+	if s.content != nil {
+		_ = s.content.Close()
+	}
 	if cap(s.buf.out) <= 4*blockSize {
 		sendBuffers.Put(s.buf)
 	}

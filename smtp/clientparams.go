@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"errors"
+	"io"
 	"slices"
 
 	"golang.org/x/net/idna"
@@ -108,14 +109,22 @@ func (c *Conn) prepare(e *Envelope, content Content, res *Result) (*source, Mail
 	if isLocal(err) && c.d.Reencode != nil {
 		src.close()
 		if content, err = c.d.Reencode(content, c.Capabilities()); err != nil {
+			if own, ok := errors.AsType[*Error](err); ok {
+				return nil, p, own
+			}
 			return nil, p, unreadable(err)
 		}
 		if p.Size = content.Size(); p.Size < 0 || !c.has("SIZE") {
 			p.Size = 0
 		}
+		again, _ := content.(io.Closer)
 		if src, err = openSource(content); err != nil {
+			if again != nil {
+				again.Close()
+			}
 			return nil, p, unreadable(err)
 		}
+		src.content = again
 		p.Body, p.UTF8 = "", false
 		err = c.settle(src, content, &p) // what still does not fit fails now
 	}

@@ -31,8 +31,9 @@ type Dialer struct {
 	Timeouts  Timeouts
 
 	// Reencode is asked for another form of a message that the server cannot take as it is: 8-bit or binary content
-	// without 8BITMIME or BINARYMIME, or internationalized headers without SMTPUTF8. The content that it gives is sent as 7-bit. Without Reencode
-	// such a message fails with ErrNo8BitMIME, ErrNoBinaryMIME or ErrNoSMTPUTF8.
+	// without 8BITMIME or BINARYMIME, or internationalized headers without SMTPUTF8. The content that it gives is sent as 7-bit, and closed after that if it is an
+	// io.Closer, as that of package mime is. Without Reencode such a message fails with ErrNo8BitMIME, ErrNoBinaryMIME or ErrNoSMTPUTF8.
+	// An [*Error] of its own is the result of Send; another error is temporary, as if the message could not be read.
 	Reencode func(c Content, caps Capabilities) (Content, error)
 
 	Trace  *ClientTrace

@@ -63,6 +63,16 @@
 //	defer conn.Close()
 //	result, err := conn.Send(ctx, envelope, content)
 //
+// [SendMail] does it for one message, and a [Pool] keeps connections for many. Every failure is an [*Error]; its Temporary method tells whether to try again.
+//
+// Commands are pipelined and the message goes by BDAT where the server offers it. More recipients than the server takes at once get the message in further
+// transactions. The phases have the timeouts of RFC 5321 s4.5.3.2, see [Timeouts], and the context ends all of them.
+//
+// [Dialer].TLS decides about TLS: [TLSNever], [TLSOpportunistic], [TLSRequired], or a function such as the method of mxresolve's hosts that brings the rules of DANE and MTA-STS. [Result].TLS says
+// what came of it. With credentials TLS is required, except to this machine.
+//
+// What comes from a server is bounded: 4096 octets a line, 256 lines and 64 KiB a reply. A reply that nobody asked for, or of the wrong kind, ends the connection.
+//
 // # Addresses
 //
 // A [Mailbox] keeps the local part decoded; its String method puts quotes back where they are needed, so nothing in an
@@ -84,12 +94,12 @@
 //	RFC 6531  SMTPUTF8               done
 //	RFC 6533  internationalized DSN  partly: ORCPT of type utf-8
 //	RFC 8314  implicit TLS           done
-//	RFC 9422  LIMITS                 done: RCPTMAX
-//	RFC 8689  REQUIRETLS             server: parameter, where Server.Offer has it
-//	RFC 6710  MT-PRIORITY            server: parameter, where Server.Offer has it
-//	RFC 2852  DELIVERBY              server: parameter, where Server.Offer has it
-//	RFC 4865  FUTURERELEASE          server: parameters, where Server.Offer has it
-//	RFC 7293  RRVS                   server: parameter, where Server.Offer has it
+//	RFC 9422  LIMITS                 done: the client keeps to RCPTMAX, RCPTDOMAINMAX, MAILMAX; the server names RCPTMAX
+//	RFC 8689  REQUIRETLS             done: parameter, where Server.Offer has it
+//	RFC 6710  MT-PRIORITY            done: parameter, where Server.Offer has it
+//	RFC 2852  DELIVERBY              done: parameter, where Server.Offer has it
+//	RFC 4865  FUTURERELEASE          done: parameters, where Server.Offer has it
+//	RFC 7293  RRVS                   done: parameter, where Server.Offer has it
 //	RFC 1985  ETRN                   not: it is for queues that dial in
 //	RFC 4468  BURL                   not: nobody sends it
 package smtp
