@@ -24,9 +24,15 @@
 // before the message comes implements [Handler], [Session] and [Transaction]: Connect, Begin for MAIL, Rcpt for each RCPT, then
 // exactly one of Data and Abort. It never sees the syntax of the protocol.
 //
-// Server.TLSConfig offers STARTTLS; [Server.ServeTLS] is for implicit TLS. Server.Auth offers AUTH, under TLS only unless
-// InsecureAuth is set. Mode Submission demands AUTH; mode LMTP gives a reply for each recipient, from [Receipt]. [Server.Shutdown] lets
+// Server.TLSConfig offers STARTTLS; [Server.ServeTLS] is for implicit TLS. AUTH is offered under TLS only, unless InsecureAuth is set; which mechanisms
+// follows from what the server was given: Auth serves PLAIN and LOGIN, SCRAM serves SCRAM-SHA-256, SCRAM-SHA-1 and their -PLUS forms, Tokens serves OAUTHBEARER and XOAUTH2, Certificates serves EXTERNAL,
+// and Secrets serves CRAM-MD5. Mode Submission demands AUTH; mode LMTP gives a reply for each recipient, from [Receipt]. [Server.Shutdown] lets
 // transactions finish.
+//
+// A server behind a proxy learns of its clients by the PROXY protocol, from peers in Server.ProxyFrom, or by XCLIENT, from those in Server.XClientFrom.
+//
+// Policies that go around any handler (limits of rate and of connections, tarpit, lists of networks, the rules of submission) are in package
+// smtp/middleware.
 //
 // # What a server does not put up with
 //
@@ -39,19 +45,27 @@
 //
 //	MessageSize       64 MiB     552 5.3.4, at MAIL by SIZE and while the message comes
 //	Recipients        1000       452 4.5.3
-//	LineLength        2048       500 5.5.2; AUTH 12288
+//	LineLength        2048       500 5.5.2; AUTH 12288; lines of messages may have any length
 //	Errors            20         421 4.7.0
 //	Refusals          200        421 4.7.0
 //	Commands          200        421 4.7.0
-//	AuthFailures      3          421 4.7.0; and by address and account over all connections
+//	AuthFailures      3          421 4.7.0
+//	AddressFailures   30         454 4.7.0, failures of an address in 15 minutes
+//	AccountFailures   60         454 4.7.0, of an account, from addresses that did not get in lately
+//	FailDelay         500 ms     from a wrong password to 535, whatever was wrong
+//	MaxHold           90 days    501 5.5.4, of FUTURERELEASE
 //	Connections       20000      421 4.3.2
 //	CommandTimeout    5 minutes  421 4.4.2, for a whole line
 //	DataTimeout       3 minutes  421 4.4.2, of silence
 //	MinRate           128        421 4.4.2, octets a second over a message
 //	WriteTimeout      1 minute   the connection is cut
 //	HandshakeTimeout  30 s       the connection is cut
+//	PROXY header      10 s       the connection is cut
 //
 // An idle connection holds no buffers.
+//
+// The context of a handler's calls does not end when the client leaves while the handler works: the end of the stream may as well be that of a client that has
+// said all it had to say, and waits for the replies. Handlers that take long bound their work themselves.
 //
 // # Sending
 //
@@ -85,12 +99,12 @@
 //	RFC 2033  LMTP                   done
 //	RFC 2034  ENHANCEDSTATUSCODES    done (codes: RFC 3463, RFC 5248)
 //	RFC 2920  PIPELINING             done
-//	RFC 3030  CHUNKING, BINARYMIME   done
+//	RFC 3030  CHUNKING, BINARYMIME   done; BINARYMIME where Server.Offer has it
 //	RFC 3207  STARTTLS               done
 //	RFC 3461  DSN                    done: parameters; the reports are the handler's
-//	RFC 4954  AUTH                   done: PLAIN, LOGIN, SCRAM-SHA-256 and -PLUS (RFC 7677)
+//	RFC 4954  AUTH                   done: PLAIN, LOGIN, SCRAM-SHA-256, SCRAM-SHA-1 and -PLUS (RFC 5802, 7677, 5929, 9266), OAUTHBEARER (RFC 7628), XOAUTH2, EXTERNAL, CRAM-MD5 (RFC 2195)
 //	RFC 6152  8BITMIME               done; what is declared 7BIT is not checked
-//	RFC 6409  submission             partly: AUTH; messages are not altered
+//	RFC 6409  submission             done: AUTH; domains, header, Date and Message-ID by middleware.Submission; rights to an address (s6.1) are the handler's
 //	RFC 6531  SMTPUTF8               done
 //	RFC 6533  internationalized DSN  partly: ORCPT of type utf-8
 //	RFC 8314  implicit TLS           done
@@ -100,6 +114,8 @@
 //	RFC 2852  DELIVERBY              done: parameter, where Server.Offer has it
 //	RFC 4865  FUTURERELEASE          done: parameters, where Server.Offer has it
 //	RFC 7293  RRVS                   done: parameter, where Server.Offer has it
+//	PROXY protocol 1 and 2           server: from Server.ProxyFrom; addresses and facts of TLS, other fields are passed over
+//	XCLIENT (Postfix)                server: from Server.XClientFrom, all attributes
 //	RFC 1985  ETRN                   not: it is for queues that dial in
 //	RFC 4468  BURL                   not: nobody sends it
 package smtp

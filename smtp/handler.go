@@ -12,7 +12,8 @@ import (
 // followed by exactly one of Data and Abort. Calls for one connection never overlap.
 type Handler interface {
 	// Connect is called once for a connection, before the greeting. The context of all calls ends with the session, and by Close; use
-	// context.AfterFunc to release what the session holds. That a client has left while the handler works is noticed when the server next reads. An error is sent instead of the greeting (an *Error as it is,
+	// context.AfterFunc to release what the session holds. That a client has left while the handler works is noticed when the server next reads or writes. XCLIENT
+	// calls Connect anew, with another Peer, and ends the context of what it replaces. An error is sent instead of the greeting (an *Error as it is,
 	// anything else as 421) and closes the connection. RFC 5321 s3.1
 	Connect(ctx context.Context, p *Peer) (Session, error)
 }

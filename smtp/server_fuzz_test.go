@@ -3,6 +3,7 @@ package smtp
 import (
 	"bytes"
 	"math/rand/v2"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -28,6 +29,7 @@ func FuzzServerSession(f *testing.F) {
 			}
 		}
 		f.Add([]byte(input.String()), uint8(i), uint64(i))
+		f.Add([]byte(input.String()), uint8(128+i%64), uint64(i))
 	}
 	f.Fuzz(func(t *testing.T, input []byte, kind uint8, seed uint64) {
 		server := func() *Server {
@@ -37,12 +39,20 @@ func FuzzServerSession(f *testing.F) {
 			if kind&64 != 0 {
 				srv.Limits.MessageSize = 50
 			}
+			if kind&128 != 0 {
+				srv.XClientFrom = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+				srv.Tokens, srv.Verify, srv.Expand = fileTokens{}, verifyBob, verifyBob
+			}
+			if bytes.HasPrefix(input, []byte("PROXY")) || bytes.HasPrefix(input, []byte("\r\n\r\n")) {
+				srv.ProxyFrom = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
+			}
 			return srv
 		}
 		replies, r, _ := converse(server(), string(input))
 		require.Empty(t, r.fault)
-		require.True(t, strings.HasSuffix(replies, "\r\n"))
-		for line := range strings.SplitSeq(strings.TrimSuffix(replies, "\r\n"), "\r\n") {
+		require.True(t, replies == "" || strings.HasSuffix(replies, "\r\n"))
+		for line := range strings.Lines(replies) {
+			line = strings.TrimSuffix(line, "\r\n")
 			require.GreaterOrEqual(t, len(line), 4)
 			require.LessOrEqual(t, len(line), 510)
 			require.Contains(t, "2345", line[:1])
