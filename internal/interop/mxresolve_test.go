@@ -26,6 +26,7 @@ import (
 
 	"github.com/gomailroom/mailroom/internal/certs"
 	"github.com/gomailroom/mailroom/mxresolve"
+	"github.com/gomailroom/mailroom/mxresolve/dnstest"
 	"github.com/gomailroom/mailroom/mxresolve/tlsrpt"
 )
 
@@ -36,6 +37,8 @@ type mxLab struct {
 	leaf, rolled  tls.Certificate // of mx.dane.test: now, and announced
 	expired       tls.Certificate
 	ta            tls.Certificate // of mx2.dane.test, with the authority in its chain
+
+	made *dnstest.Server // with the signed zone made.test
 
 	mu   sync.Mutex
 	sent []mxresolve.SentInfo
@@ -141,7 +144,26 @@ zone:
 		}
 		return ""
 	})
-	stub := ""
+	var err error
+	l.made, err = dnstest.Start(`
+$ORIGIN made.test.
+@       SOA ns hostmaster 1 3600 600 86400 60
+@       NS  ns
+ns      A   127.0.0.1
+@       MX  10 mx
+mx      A   127.0.0.1
+_25._tcp.mx TLSA 3 1 1 ` + spki(l.leaf) + `
+alias   CNAME @
+*.wild  MX  10 mx
+*.alias CNAME alias
+bad     MX  10 mx
+`)
+	require.NoError(t, err)
+	t.Cleanup(func() { l.made.Close() })
+	anchor, err := l.made.Sign("made.test")
+	require.NoError(t, err)
+	l.made.SetFault("bad.made.test", "", dnstest.Fault{BadSignature: true})
+	stub := fmt.Sprintf("stub-zone:\n  name: \"made.test.\"\n  stub-addr: %s\n", strings.Replace(l.made.Addr(), ":", "@", 1))
 	for _, z := range []string{"dane.test", "broken.test", "unsigned.test"} {
 		stub += fmt.Sprintf("stub-zone:\n  name: \"%s.\"\n  stub-addr: 127.0.0.1@%s\n", z, knotPort)
 	}
@@ -161,10 +183,11 @@ zone:
   module-config: "validator iterator"
   ede: yes
   trust-anchor: "%[3]s"
+  trust-anchor: "%[6]s"
   trust-anchor: "broken.test. DS 12345 13 2 %[4]s"
 remote-control:
   control-enable: no
-%[5]s`, dir, unboundPort, strings.ReplaceAll(key, "\t", " "), strings.Repeat("ab", 32), stub))
+%[5]s`, dir, unboundPort, strings.ReplaceAll(key, "\t", " "), strings.Repeat("ab", 32), stub, strings.ReplaceAll(anchor, "\t", " ")))
 	mxStart(t, unbound, "-d", "-c", conf)
 	mxAwait(t, l.unbound, "dane.test.", dns.TypeMX, func(m *dns.Msg) string {
 		if m.AuthenticatedData && len(m.Answer) > 0 {
@@ -397,6 +420,26 @@ func TestMXResolveUnboundKnot(t *testing.T) {
 		_, err = r.Resolve(ctx, "null.dane.test")
 		require.ErrorAs(t, err, &e)
 		require.Equal(t, mxresolve.KindNullMX, e.Kind)
+	})
+	t.Run("zones signed by dnstest", func(t *testing.T) {
+		for domain, canonical := range map[string]string{"made.test": "made.test", "alias.made.test": "made.test", "x.wild.made.test": "x.wild.made.test", "y.alias.made.test": "made.test"} {
+			p := plan(t, domain)
+			require.True(t, p.Secure, domain)
+			require.Equal(t, canonical, p.Canonical)
+			require.NoError(t, shake(t, p.Hosts[0].TLS, l.leaf), domain)
+			_, mandatory := p.Hosts[0].TLS.Config(nil)
+			require.True(t, mandatory)
+		}
+		implicit := plan(t, "ns.made.test")
+		require.True(t, implicit.Secure && implicit.Implicit, "the proof that there is no MX record")
+		_, err := r.Resolve(ctx, "none.made.test")
+		var e *mxresolve.Error
+		require.ErrorAs(t, err, &e)
+		require.Equal(t, mxresolve.KindNoSuchDomain, e.Kind)
+		_, err = r.Resolve(ctx, "bad.made.test")
+		require.ErrorAs(t, err, &e)
+		require.True(t, e.Temporary)
+		require.Contains(t, e.Extended, "Bogus")
 	})
 	t.Run("MTA-STS", func(t *testing.T) { testMXPolicyHost(t, l) })
 }

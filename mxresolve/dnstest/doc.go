@@ -19,5 +19,6 @@
 // takes listeners, such as those of a network in memory, where time can be simulated with testing/synctest; a listener of
 // crypto/tls makes a server for DNS over TLS.
 //
-// It has no delegations, zone transfers or signatures: SetSecure sets the AD bit, as a validating server would.
+// SetSecure sets the AD bit, as a validating server would, which is all that clients see who trust their server. For those
+// who validate by themselves, Sign signs a zone. There are no delegations and no zone transfers.
 package dnstest

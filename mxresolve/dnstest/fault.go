@@ -32,6 +32,7 @@ type Fault struct {
 	FormErrEDNS   bool          // queries with EDNS get FORMERR, as from servers older than it
 	NoChase       bool          // a CNAME is answered alone, as by a server that does not know its target
 	Insecure      bool          // no AD bit, whatever SetSecure says
+	BadSignature  bool          // signatures are wrong, for clients that validate; see Sign
 	Hangup        bool          // the TCP connection is closed instead of an answer
 	Extended      uint16        // Extended DNS Error code (RFC 8914), for clients with EDNS
 	ExtendedText  string        // and its text

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -20,14 +21,15 @@ type Server struct {
 	done chan struct{}
 	wg   sync.WaitGroup
 
-	mu     sync.Mutex
-	conns  map[net.Conn]bool
-	world  *world
-	secure map[string]bool
-	faults map[key]*Fault
-	log    []Query
-	counts map[key]int
-	closed bool
+	mu      sync.Mutex
+	conns   map[net.Conn]bool
+	world   *world
+	secure  map[string]bool
+	signers map[string]*signer
+	faults  map[key]*Fault
+	log     []Query
+	counts  map[key]int
+	closed  bool
 }
 
 type key struct {
@@ -58,7 +60,7 @@ func Start(zones string) (*Server, error) {
 // they are closed by Close, and when Serve fails.
 func Serve(pc net.PacketConn, l net.Listener, zones string) (*Server, error) {
 	s := &Server{pc: pc, l: l, done: make(chan struct{}), conns: map[net.Conn]bool{},
-		secure: map[string]bool{}, faults: map[key]*Fault{}, counts: map[key]int{}}
+		secure: map[string]bool{}, signers: map[string]*signer{}, faults: map[key]*Fault{}, counts: map[key]int{}}
 	err := s.SetZones(zones)
 	if pc == nil && l == nil {
 		err = errors.New("dnstest: neither a packet connection nor a listener")
@@ -242,9 +244,15 @@ func (s *Server) reply(q *dns.Msg, network string, f Fault) ([]byte, error) {
 		m.Rcode = int(f.Rcode)
 	default:
 		s.mu.Lock()
-		w := s.world
+		g := signing{w: s.world, signers: maps.Clone(s.signers), m: &m, bad: f.BadSignature}
 		s.mu.Unlock()
-		names := w.lookup(&m, q.Question[0], f.NoChase)
+		names := []string{dns.CanonicalName(q.Question[0].Name)}
+		if !g.keys(q.Question[0]) {
+			names = g.w.lookup(&m, q.Question[0], f.NoChase)
+		}
+		if opt != nil && opt.Do() {
+			g.sign(names)
+		}
 		m.AuthenticatedData = (q.AuthenticatedData || opt != nil && opt.Do()) && !f.Insecure && s.allSecure(names)
 	}
 	size := 512
