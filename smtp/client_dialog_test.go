@@ -378,6 +378,30 @@ var dialogs = []dialog{
 		C: DATA
 		S: 354 go on` + bodyLines + `S: 250 ok`,
 		want: "bob ok 250; carol ok 250; nil"},
+	{name: "too many recipients, learned", to: []string{"bob@b.test", "carol@b.test", "dave@b.test"}, script: hello() + `
+		C: MAIL FROM:<alice@a.test>
+		S: 250 ok
+		C: RCPT TO:<bob@b.test>
+		S: 250 ok
+		C: RCPT TO:<carol@b.test>
+		S: 452 4.5.3 too many
+		C: RCPT TO:<dave@b.test>
+		S: 452 4.5.3 too many
+		C: DATA
+		S: 354 go on` + bodyLines + `S: 250 ok
+		C: MAIL FROM:<alice@a.test>
+		S: 250 ok
+		C: RCPT TO:<carol@b.test>
+		S: 250 ok
+		C: DATA
+		S: 354 go on` + bodyLines + `S: 250 ok
+		C: MAIL FROM:<alice@a.test>
+		S: 250 ok
+		C: RCPT TO:<dave@b.test>
+		S: 250 ok
+		C: DATA
+		S: 354 go on` + bodyLines + `S: 250 ok`,
+		want: "bob ok 250; carol ok 250; dave ok 250; nil"},
 	{name: "too many at once, and then the message is refused", to: []string{"bob@b.test", "carol@b.test"}, script: hello() + `
 		C: MAIL FROM:<alice@a.test>
 		S: 250 ok

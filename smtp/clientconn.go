@@ -31,10 +31,13 @@ type Conn struct {
 	rspace []byte
 	wbuf   []byte
 
-	dirty bool  // a transaction may be open on the server: RSET comes first
-	mails int   // transactions so far
-	sent  bool  // a message began to be sent since the turn began
-	dead  error // why the connection cannot be used
+	dirty bool // a transaction may be open on the server: RSET comes first
+	mails int  // transactions so far
+
+	learned int // how many recipients the server took when it refused others as too many; 0: that did not happen
+
+	sent bool  // a message began to be sent since the turn began
+	dead error // why the connection cannot be used
 }
 
 // Capabilities gives what the server offered in its last reply to EHLO.

@@ -131,6 +131,9 @@ func (t *transfer) commands(e *Envelope, params MailParams) error {
 		return local(452, EnhancedCode{4, 5, 3}, name, ErrTooManyMails)
 	}
 	n, most := 0, rcptLimit{recipients: c.caps.Limit("RCPTMAX"), domains: c.caps.Limit("RCPTDOMAINMAX")}
+	if c.learned > 0 && (most.recipients == 0 || c.learned < most.recipients) {
+		most.recipients = c.learned
+	}
 	for i, to := range e.To {
 		if t.res.Recipients[i].done {
 			continue
@@ -211,6 +214,7 @@ func (t *transfer) refuse(i int, r Reply, err error) {
 func (t *transfer) envelope(ctx context.Context) error {
 	var mailErr, firstErr error
 	var dataReply Reply
+	late := false // some have to wait for another transaction
 	c := t.c
 	err := c.pipeline(ctx, t.steps, func(s step, r Reply) (more bool) {
 		switch s.rcpt {
@@ -235,7 +239,9 @@ func (t *transfer) envelope(ctx context.Context) error {
 			if firstErr == nil {
 				firstErr = err
 			}
-			if len(t.accepted) == 0 || !tooMany(r) { // else it is asked for again once the others have the message
+			if len(t.accepted) > 0 && tooMany(r) { // it is asked for again once the others have the message
+				late = true
+			} else {
 				t.refuse(s.rcpt, r, err)
 			}
 		}
@@ -243,6 +249,9 @@ func (t *transfer) envelope(ctx context.Context) error {
 	})
 	if err != nil {
 		return err
+	}
+	if late {
+		c.learned = len(t.accepted) // so that a server that does not say its limit is not asked for all of the rest each time
 	}
 	if mailErr == nil && len(t.accepted) == 0 {
 		mailErr, t.nobody = firstErr, true
