@@ -67,6 +67,7 @@ func FuzzClient(f *testing.F) {
 	}
 	f.Add("220 x\r\n250-x\r\n250 AUTH PLAIN LOGIN CRAM-MD5 SCRAM-SHA-256\r\n334 \r\n334 \r\n235 ok\r\n", byte(4))
 	f.Add("220 x\r\n250-x\r\n250 STARTTLS\r\n220 go\r\n", byte(8))
+	f.Add("220 x\r\n250-x\r\n250 XCLIENT NAME LOGIN\r\n220 y\r\n250 x\r\n250 ok\r\n250 ok\r\n452 no\r\n354 go\r\n250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n250 ok\r\n", byte(32))
 	f.Fuzz(func(t *testing.T, in string, mode byte) {
 		h := &hostile{in: strings.NewReader(in)}
 		var nc net.Conn = stepped{h}
@@ -80,6 +81,9 @@ func FuzzClient(f *testing.F) {
 		}
 		if mode&4 != 0 {
 			d.Auth = &smtp.Credentials{Username: "u", Password: "secret"}
+		}
+		if mode&32 != 0 {
+			d.XClient = &smtp.XClient{Name: "a.test", Login: "u=+"}
 		}
 		if mode&8 == 0 {
 			d.TLS = smtp.TLSNever
