@@ -66,8 +66,8 @@ const (
 	maxAuthLine   = 12288 // RFC 4954 s4
 	smallBuffer   = 4 << 10
 	largeBuffer   = 32 << 10
-	idleAfter     = time.Second / 4 // a connection that is silent for so long gives its buffers back
-	drainAllowed  = 1 << 20         // what may follow behind an over-large message, besides once more its limit
-	flushAt       = 8 << 10         // replies are written when they come to this, or when input is needed
-	rcptsPerLimit = 10              // RCPT commands of a transaction, in multiples of Limits.Recipients
+	idleAfter     = time.Second / 20 // a connection that is silent for so long gives its buffers back
+	drainAllowed  = 1 << 20          // what may follow behind an over-large message, besides once more its limit
+	flushAt       = 8 << 10          // replies are written when they come to this, or when input is needed
+	rcptsPerLimit = 10               // RCPT commands of a transaction, in multiples of Limits.Recipients
 )

@@ -55,7 +55,7 @@ type machine struct {
 	to       ForwardPath
 	rcpt     RcptParams
 	response []byte
-	client   client
+	client   *client
 
 	accepted int // recipients
 	content  content

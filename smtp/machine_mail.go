@@ -25,11 +25,14 @@ func (m *machine) sayHello() {
 	text := m.hostname
 	if m.extended {
 		var b strings.Builder
+		b.Grow(320) // enough for most
 		b.WriteString(text)
 		offered := m.offered()
 		for i, name := range extNames {
 			if x := Extensions(1) << i; offered.Has(x) {
-				b.WriteString("\n" + name + m.extensionArgument(x))
+				b.WriteByte('\n')
+				b.WriteString(name)
+				b.WriteString(m.extensionArgument(x))
 			}
 		}
 		text = b.String()

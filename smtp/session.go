@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
 	"os"
@@ -332,6 +333,9 @@ func (x *session) connectError(err error) *Error {
 
 // log writes an event of the session at level Info.
 func (x *session) log(event string, attrs ...any) {
+	if !x.m.log.Enabled(x.base, slog.LevelInfo) {
+		return
+	}
 	x.m.log.Info(event, append([]any{"id", x.peer.ID, "remote", x.peer.Remote}, attrs...)...)
 }
 

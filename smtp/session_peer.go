@@ -56,6 +56,7 @@ func (x *session) xclient() {
 		x.helloGiven = *x.m.client.hello
 	}
 	x.peer = &p
+	x.m.client = nil
 	x.log("XCLIENT", "login", p.Identity)
 	x.forget()
 	x.ctx, x.forget = context.WithCancel(x.base)

@@ -33,7 +33,7 @@ func (m *machine) commandXClient(arg []byte) event {
 	case len(arg) == 0:
 		return m.fail(replySyntaxArgument)
 	}
-	m.client = client{}
+	m.client = new(client)
 	for word := range bytes.FieldsSeq(arg) {
 		key, text, ok := bytes.Cut(word, []byte("="))
 		value, err := decodeXtext(string(text))
