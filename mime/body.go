@@ -150,9 +150,7 @@ func (p *Part) text(limit int64) (string, error) {
 	if err != nil && !errors.Is(err, ErrTooLong) {
 		return "", fmt.Errorf("mime: read part %d: %w", p.index, err)
 	}
-	if charset == "" && p.mediaType == "text/html" {
-		charset = htmlCharset(raw)
-	}
+	charset = detectCharset(charset, p.mediaType, raw)
 	s := strings.TrimPrefix(decodeCharset(charset, raw), "\uFEFF")
 	if strings.IndexByte(s, '\r') >= 0 {
 		s = strings.ReplaceAll(s, "\r\n", "\n")

@@ -51,6 +51,8 @@ func lookupCharset(name string) encoding.Encoding {
 		return utf7{}
 	case "hz-gb-2312", "hz":
 		return simplifiedchinese.HZGB2312
+	case "iso-2022-kr", "csiso2022kr":
+		return iso2022KR{}
 	case "utf-16":
 		return unicode.UTF16(unicode.BigEndian, unicode.UseBOM)
 	case "cp437", "ibm437":

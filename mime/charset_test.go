@@ -37,6 +37,7 @@ func TestCharsets(t *testing.T) {
 		"hz-gb-2312":                       {"~{VP~}", "中"},
 		"big5 cp950 big5-hkscs":            {"\xa4\xa4", "中"},
 		"euc-kr ks_c_5601-1987 cp949":      {"\xb0\xa1", "가"},
+		"iso-2022-kr":                      {"\x1b$)C\x0e0!\x0f a\x0e0!\na", "가 a가\na"},
 		"utf-16 utf-16be ucs-2":            {"\x00\xe9", "é"},
 		"utf-16le":                         {"\xe9\x00", "é"},
 		"utf-7 unicode-1-1-utf-7":          {"+AOk-", "é"},

@@ -1,9 +1,29 @@
 package mime
 
 import (
+	"cmp"
 	"errors"
 	"io"
+	"slices"
 )
+
+// Check reads all bodies and returns everything that is wrong with the message, by place: Defects, and what is wrong with transfer encodings. There are at most
+// Limits.Defects. The error is that of the source.
+func (m *Message) Check() ([]Defect, error) {
+	all := slices.Clone(m.defects)
+	for p := range m.Parts() {
+		if !p.IsLeaf() || p.multipart || len(all) >= m.limits.Defects {
+			continue
+		}
+		found, err := p.Check()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	slices.SortStableFunc(all, func(a, b Defect) int { return cmp.Compare(a.Offset, b.Offset) })
+	return all, nil
+}
 
 // Check reads the body and returns what is wrong with its transfer encoding, at most one defect of a kind: the first. Parsing does
 // not look into bodies, so that these are not among Message.Defects. The error is that of the source.

@@ -12,7 +12,7 @@ const (
 	DefectHeaderLine                      // a line in a header is no field and no continuation
 	DefectHeaderEnd                       // a header ends without its blank line
 	DefectContentType                     // a Content-Type could not be read; text/plain is assumed (RFC 2045 s5.2)
-	DefectNoBoundary                      // a multipart has no boundary parameter
+	DefectNoBoundary                      // a multipart has no boundary parameter; the first line that can be a delimiter is taken for one
 	DefectNoParts                         // a multipart has no delimiter line
 	DefectNoClose                         // a multipart ends without its close delimiter
 	DefectMultipartEncoding               // a multipart has a transfer encoding other than 7bit, 8bit or binary (RFC 2045 s6.4)
@@ -27,6 +27,8 @@ const (
 	DefectDuplicateContentType            // a header has more than one Content-Type; the first counts
 	DefectBase64                          // base64 has bytes that are none, or ends inside a group; see Part.Check
 	DefectQuotedPrintable                 // quoted-printable has an equals sign that starts no escape, or raw control or 8-bit bytes; see Part.Check
+	DefectLimitAddresses                  // an address field has more than Limits.Addresses; the rest is not read
+	DefectLimitParams                     // a content field has more than Limits.Params parameters; the rest is not read
 	defectEnd
 )
 
@@ -51,6 +53,8 @@ var defectText = [defectEnd]string{
 	DefectDuplicateContentType: "more than one Content-Type",
 	DefectBase64:               "broken base64",
 	DefectQuotedPrintable:      "broken quoted-printable",
+	DefectLimitAddresses:       "too many addresses",
+	DefectLimitParams:          "too many parameters",
 }
 
 // String returns what is wrong in a few words.

@@ -3,6 +3,7 @@ package mime
 import (
 	"bytes"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
@@ -174,12 +175,37 @@ func textHTML(s string) string {
 	return "<div>" + strings.ReplaceAll(s, "\n", "<br>\n") + "</div>\n"
 }
 
-// htmlCharset returns the charset that an HTML document declares for itself, or "".
+// detectCharset returns the charset of a text whose declared one may be missing or wrong: a byte order mark counts, and what an HTML document says of itself where
+// its header says nothing, or ASCII or UTF-8 and it is neither.
+func detectCharset(declared, mediaType string, b []byte) string {
+	if lookupCharset(declared) != nil {
+		return declared
+	}
+	if bytes.HasPrefix(b, []byte("\xfe\xff")) || bytes.HasPrefix(b, []byte("\xff\xfe")) {
+		return "utf-16"
+	}
+	if mediaType == "text/html" && (declared == "" || !utf8.Valid(b)) {
+		if name := htmlCharset(b); name != "" {
+			return name
+		}
+	}
+	return declared
+}
+
+// htmlCharset returns the charset that an HTML or XHTML document declares for itself, or "".
 func htmlCharset(b []byte) string {
-	if !bytes.Contains(b[:min(len(b), 1024)], []byte("charset")) {
+	start := b[:min(len(b), 1024)] // as far as browsers look
+	if i := bytes.Index(start, []byte("<?xml")); i >= 0 {
+		if _, after, ok := bytes.Cut(start[i:], []byte("encoding=")); ok && len(after) > 2 && (after[0] == '"' || after[0] == '\'') {
+			if end := bytes.IndexByte(after[1:], after[0]); end > 0 {
+				return string(after[1 : 1+end])
+			}
+		}
+	}
+	if !bytes.Contains(bytes.ToLower(start), []byte("charset")) {
 		return ""
 	}
-	_, name, certain := charset.DetermineEncoding(b, "")
+	_, name, certain := charset.DetermineEncoding(start, "")
 	if !certain && name == "windows-1252" {
 		return ""
 	}

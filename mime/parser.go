@@ -85,6 +85,7 @@ type Parser struct {
 	junkStart, junkCount int64
 	junkAt               int
 
+	guess int32 // one more than the part whose boundary is to be guessed
 	open  []openBoundary
 	index map[string]int32 // boundary to its innermost place in open; only when there are many
 }
@@ -167,7 +168,7 @@ func (p *Parser) endLastLine() {
 func (p *Parser) take(b []byte) {
 	base := p.off
 	for i := 0; i < len(b); {
-		if p.state == inOpaque || p.state == inBody && len(p.open) == 0 && !p.gathering {
+		if p.state == inOpaque || p.state == inBody && len(p.open) == 0 && !p.gathering && p.guess != p.cur+1 {
 			p.lines += int64(bytes.Count(b[i:], newline))
 			break
 		}
@@ -244,7 +245,8 @@ func (p *Parser) takeLine(b []byte, i int) int {
 func (p *Parser) bodyLine(line []byte, start int64, eol int, next int64) {
 	ended := bytes.HasSuffix(line, newline)
 	line = trimEOL(line)
-	if len(line) > 2 && line[0] == '-' && line[1] == '-' && len(p.open) > 0 {
+	if len(line) > 2 && line[0] == '-' && line[1] == '-' && (len(p.open) > 0 || p.guess == p.cur+1) {
+		p.guessBoundary(line)
 		if level, closes, ok := p.match(line); ok {
 			if p.state == inSkipHeader {
 				p.cutHeader(start)

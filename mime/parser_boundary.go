@@ -144,3 +144,39 @@ func (p *Parser) closeBoundaries(level int, at int64) {
 		p.pop()
 	}
 }
+
+// guessBoundary opens the multipart that is being read, whose boundary parameter is missing, if a line that is no delimiter of those around it can be
+// one of it.
+func (p *Parser) guessBoundary(line []byte) {
+	if p.guess != p.cur+1 || p.state != inBody {
+		return
+	}
+	if _, _, ok := p.match(line); ok {
+		return
+	}
+	boundary := bytes.TrimRight(line[2:], " \t")
+	if !isBoundary(boundary) {
+		return
+	}
+	p.guess = 0
+	if p.room() {
+		p.m.parts[p.cur].multipart = true
+		p.push(string(boundary))
+	}
+}
+
+// isBoundary reports whether b looks like what programs make up as boundaries: the characters of RFC 2046 s5.1.1 without spaces, a letter or digit among
+// them, and not the end of a close delimiter.
+func isBoundary(b []byte) bool {
+	if len(b) == 0 || len(b) > 70 || bytes.HasSuffix(b, []byte("--")) {
+		return false
+	}
+	letters := false
+	for _, c := range b {
+		letters = letters || isAlnum(c)
+		if !isAlnum(c) && bytes.IndexByte([]byte("'()+_,-./:=?"), c) < 0 {
+			return false
+		}
+	}
+	return letters
+}

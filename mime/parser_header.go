@@ -270,9 +270,63 @@ func (p *Parser) checkHeader(raw []byte, off int64) {
 			break
 		}
 	}
-	if !utf8.Valid(raw) {
-		p.defect(DefectRaw8Bit, off)
+	if i := firstInvalidUTF8(raw); i >= 0 {
+		p.defect(DefectRaw8Bit, off+int64(i))
 	}
+	p.checkCounts(raw, off)
+}
+
+func firstInvalidUTF8(b []byte) int {
+	if utf8.Valid(b) {
+		return -1
+	}
+	for i := 0; i < len(b); {
+		r, size := utf8.DecodeRune(b[i:])
+		if r == utf8.RuneError && size == 1 {
+			return i
+		}
+		i += size
+	}
+	return -1
+}
+
+// checkCounts records fields with more addresses or parameters than are read. Only long ones can have so many.
+func (p *Parser) checkCounts(raw []byte, off int64) {
+	limits := &p.m.limits
+	fewAddresses, fewParams := 2*limits.Addresses, len("a=b;")*limits.Params
+	if len(raw) < min(fewAddresses, fewParams) {
+		return
+	}
+	h := Header{raw: raw, offset: off, limits: limits}
+	for f := range h.Fields() {
+		v := f.raw[f.colon+1:]
+		switch name := f.name(); {
+		case len(v) > fewAddresses && isAddressField(name):
+			if count(parseAddressList(v, limits.Addresses+1, true)) > limits.Addresses {
+				p.defect(DefectLimitAddresses, f.Offset)
+			}
+		case len(v) > fewParams && (equalFold(name, "Content-Type") || equalFold(name, "Content-Disposition")):
+			if _, pos := paramHead(v); len(rawParams(v[pos:], limits.Params+1)) > limits.Params {
+				p.defect(DefectLimitParams, f.Offset)
+			}
+		}
+	}
+}
+
+func count(l AddressList) (n int) {
+	for _, g := range l {
+		n += len(g.Members)
+	}
+	return n
+}
+
+func isAddressField(name []byte) bool {
+	for _, s := range [...]string{"From", "To", "Cc", "Bcc", "Sender", "Reply-To"} {
+		if equalFold(name, s) {
+			return true
+		}
+	}
+	return false
 }
 
 // beginMultipart opens the part being read as a multipart.
@@ -285,6 +339,7 @@ func (p *Parser) beginMultipart(boundary string) {
 	}
 	if boundary == "" || len(boundary) > maxDelimiter-8 {
 		p.defect(DefectNoBoundary, part.headerStart)
+		p.guess = p.cur + 1
 		return
 	}
 	if !p.room() {
