@@ -1,0 +1,53 @@
+package smime_test
+
+import (
+	"crypto/x509"
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gomailroom/mailroom/mime"
+	"github.com/gomailroom/mailroom/mime/smime"
+)
+
+// FuzzReceive feeds whole messages. Whatever they are, nothing panics, and what is said to be signed or decrypted can be read to its end.
+func FuzzReceive(f *testing.F) {
+	short := func() mime.Content {
+		msg, err := mime.Letter{From: mime.Addr("", "alice@example.org"), Text: "x"}.Compose()
+		require.NoError(f, err)
+		return msg
+	}
+	s := smime.Sender{Identity: alice(), To: []*x509.Certificate{bob().Certificate, bobEC().Certificate}}
+	gcm := s
+	gcm.Cipher = smime.AES256GCM
+	for _, do := range []func() (*smime.Protected, error){
+		func() (*smime.Protected, error) { return s.Sign(f.Context(), short()) },
+		func() (*smime.Protected, error) { return s.SignOpaque(f.Context(), short()) },
+		func() (*smime.Protected, error) { return s.EncryptAndSign(f.Context(), short()) },
+		func() (*smime.Protected, error) { return gcm.Encrypt(f.Context(), short()) },
+	} {
+		msg, err := do()
+		require.NoError(f, err)
+		f.Add([]byte(read(f, msg)))
+	}
+	r := smime.Receiver{Identities: []smime.Identity{bob(), bobEC()}, Roots: root().pool(), Limits: smime.Limits{Size: 1 << 20, Decrypted: 1 << 20}}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, do := range []func() (*smime.Opened, error){
+			func() (*smime.Opened, error) { return r.Verify(t.Context(), content(b)) },
+			func() (*smime.Opened, error) { return r.Decrypt(t.Context(), content(b)) },
+		} {
+			o, err := do()
+			if o == nil {
+				require.Error(t, err)
+				continue
+			}
+			rc, err := o.Open()
+			require.NoError(t, err)
+			n, err := io.Copy(io.Discard, rc)
+			require.NoError(t, err)
+			require.Equal(t, o.Size(), n)
+			require.NoError(t, o.Close())
+		}
+	})
+}
