@@ -91,8 +91,7 @@ func (e *engine) exchangeWith(ctx context.Context, q question, ups []*upstream) 
 		}
 		rto := l.up.rto()
 		wait := min(rto<<min(turn/len(x.legs), 6), max(maxRTO, rto))
-		x.turn.Reset(wait)
-		if err := x.send(ctx, l); err != nil {
+		if err := x.send(ctx, l, wait); err != nil {
 			if err == errBusy || l.failed {
 				continue
 			}
@@ -101,7 +100,7 @@ func (e *engine) exchangeWith(ctx context.Context, q question, ups []*upstream) 
 		if l.stream {
 			wait = max(wait, streamDial) // TCP repeats by itself
 		}
-		x.turn.Reset(wait) // again: send may have waited for its turn
+		x.turn.Reset(wait)
 	waiting:
 		for {
 			select {
@@ -110,7 +109,7 @@ func (e *engine) exchangeWith(ctx context.Context, q question, ups []*upstream) 
 				if m != nil {
 					return m, up, nil
 				}
-				if resend && x.send(ctx, r.to.leg) == nil {
+				if resend && x.send(ctx, r.to.leg, wait) == nil {
 					x.turn.Reset(max(wait, streamDial))
 				}
 				if l.failed {
@@ -133,15 +132,17 @@ var (
 	errBusy            = errors.New("too many questions in flight")
 )
 
-// send asks at a leg's upstream, once more if it was asked before.
-func (x *exchange) send(ctx context.Context, l *leg) error {
+// send asks at a leg's upstream, once more if it was asked before. For a place among its questions in flight it waits no
+// longer than given, unless there is no other upstream.
+func (x *exchange) send(ctx context.Context, l *leg, wait time.Duration) error {
 	if !l.slot {
 		select {
 		case l.up.slots <- struct{}{}:
 		default:
-			next := x.turn.C
-			if len(x.legs) == 1 {
-				next = nil // there is no other, and whoever leaves the queue starts at its end again
+			var next <-chan time.Time // whoever leaves the queue starts at its end again
+			if len(x.legs) > 1 {
+				x.turn.Reset(wait)
+				next = x.turn.C
 			}
 			select {
 			case l.up.slots <- struct{}{}:
