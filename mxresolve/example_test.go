@@ -2,13 +2,17 @@ package mxresolve_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"time"
 
 	"github.com/gomailroom/mailroom/mxresolve"
 	"github.com/gomailroom/mailroom/mxresolve/dnstest"
+	"github.com/gomailroom/mailroom/mxresolve/tlsrpt"
 )
 
 // Where mail for some domains goes, and what becomes of mail that goes nowhere.
@@ -91,4 +95,69 @@ func ExampleResolver() {
 	_, err := r.Resolve(context.Background(), "[203.0.113.25]")
 	fmt.Println(err)
 	// Output: mxresolve: [203.0.113.25]: mail loops back to this host: the address is this host's own
+}
+
+// A mail server's resolver: it obeys MTA-STS policies, keeps them over restarts, and collects what TLS reports need.
+func ExampleSTS() {
+	dir, err := os.MkdirTemp("", "")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer os.RemoveAll(dir)
+	store, err := mxresolve.STSDir(dir)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	// What an earlier run of the program had fetched
+	policy, err := mxresolve.ParseSTSPolicy("version: STSv1\nmode: enforce\nmx: *.example.org\nmax_age: 604800\n")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	policy.Domain, policy.ID, policy.Fetched, policy.Expires = "example.org", "20260504", time.Now(), time.Now().Add(policy.MaxAge)
+	store.Save(context.Background(), policy)
+
+	srv, err := dnstest.Start(`
+example.org.            MX 10 mx.example.org.
+example.org.            MX 20 mx.attacker.example.
+mx.example.org.         A 192.0.2.1
+mx.attacker.example.    A 192.0.2.66
+_mta-sts.example.org.   TXT "v=STSv1; id=20260504"
+`)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer srv.Close()
+	r := srv.Resolver() // in a program: new(mxresolve.Resolver)
+	r.STS = &mxresolve.STS{Store: store}
+	defer r.Close()
+
+	plan, err := r.Resolve(context.Background(), "example.org")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, h := range plan.Hosts {
+		config, required := h.TLS.Config(nil)
+		fmt.Println(h.Name, "TLS required:", required, "certificate for:", config.ServerName)
+	}
+	for _, h := range plan.Skipped {
+		fmt.Println(h.Name, h.Reason)
+	}
+
+	var reports tlsrpt.Collector
+	for _, o := range plan.Failures {
+		reports.Add(time.Now(), o)
+		fmt.Println(o.Result, o.MX, o.Reason)
+	}
+	outcome, ok := plan.Hosts[0].TLS.Outcome(x509.HostnameError{Certificate: new(x509.Certificate), Host: "mx.example.org"})
+	fmt.Println(ok, outcome.Policy.Type, outcome.Result)
+	// Output:
+	// mx.example.org TLS required: true certificate for: mx.example.org
+	// mx.attacker.example not allowed by the MTA-STS policy
+	// validation-failure mx.attacker.example the MX host is not in the policy
+	// true sts certificate-host-mismatch
 }

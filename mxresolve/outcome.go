@@ -37,7 +37,7 @@ func (t TLSRequirement) policy() tlsrpt.Policy {
 	case t.dane != nil:
 		return tlsrpt.Policy{Type: tlsrpt.TLSA, Domain: t.domain, Strings: t.dane.all}
 	case t.sts != nil:
-		return t.sts.policy.report()
+		return t.sts.report
 	}
 	return tlsrpt.Policy{Type: tlsrpt.NoPolicy, Domain: t.domain}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/gomailroom/mailroom/mxresolve/tlsrpt"
 )
 
-// A Plan says where mail for a domain is to be delivered. It is the caller's own, but the slices inside Hosts and
-// Skipped are shared with the cache: read them only.
+// A Plan says where mail for a domain is to be delivered. It is the caller's own, but what Policy points to and the
+// slices inside Hosts, Skipped and Failures are shared with the cache: read them only.
 type Plan struct {
 	Domain    string // as asked
 	ASCII     string // the domain in lower-case A-labels; empty for an address literal

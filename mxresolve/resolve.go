@@ -100,6 +100,9 @@ func (d *decision) size() int {
 			n += 160 + len(h.Name) + len(h.Canonical) + 24*len(h.Addrs)
 		}
 		n += 128*len(d.plan.Skipped) + 256*len(d.plan.Failures)
+		if p := d.plan.Policy; p != nil {
+			n += 2 * len(p.Text)
+		}
 	}
 	if d.err != nil {
 		n += len(d.err.Detail) + 128*len(d.err.Skipped)

@@ -18,7 +18,7 @@ func (c *candidates) applySTS(p *Plan, found stsFound) *Error {
 	}
 	rule := TLSRequirement{domain: p.ASCII}
 	if found.policy != nil && found.policy.Mode != STSNone {
-		rule.sts = &stsRule{policy: found.policy, roots: c.e.sts.roots}
+		rule.sts = &stsRule{policy: found.policy, roots: c.e.sts.roots, report: found.policy.report()}
 	}
 	if found.failure != nil {
 		c.fails(rule, found.failure.Result, found.failure.Error())

@@ -104,11 +104,14 @@ func (p *STSPolicy) due(now time.Time) bool {
 	return now.Sub(p.Fetched) >= min(stsRefresh, p.MaxAge/2)
 }
 
+// maxSTSReport is how many lines and patterns of a policy reports tell. Real ones have ten.
+const maxSTSReport = 100
+
 // report is the policy in the terms of TLS reports.
 func (p *STSPolicy) report() tlsrpt.Policy {
-	r := tlsrpt.Policy{Type: tlsrpt.STS, Domain: p.Domain, MX: p.MX}
+	r := tlsrpt.Policy{Type: tlsrpt.STS, Domain: p.Domain, MX: p.MX[:min(len(p.MX), maxSTSReport)]}
 	for line := range strings.Lines(p.Text) {
-		if line = strings.TrimSpace(line); line != "" {
+		if line = strings.TrimSpace(line); line != "" && len(r.Strings) < maxSTSReport {
 			r.Strings = append(r.Strings, strings.ToValidUTF8(line, "?"))
 		}
 	}

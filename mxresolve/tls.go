@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/gomailroom/mailroom/mxresolve/tlsrpt"
 )
 
 // A TLSRequirement says how TLS must be used with a host. The zero value is opportunistic TLS: used when offered, with
@@ -34,6 +36,7 @@ type dane struct {
 type stsRule struct {
 	policy *STSPolicy
 	roots  *x509.CertPool
+	report tlsrpt.Policy
 }
 
 // ErrTLSA is the error of a handshake in which no TLSA record of the host matches its certificates (RFC 7672 s2.2): the
