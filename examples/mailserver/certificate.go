@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math/big"
 	"net"
 	"os"
@@ -20,8 +21,11 @@ import (
 
 // certificate gives the one from the flags, or the self-signed one of -dir, which is made when it is missing, is about to expire or is for
 // another domain.
-func certificate(c *config, given *tls.Certificate) (tls.Certificate, error) {
+func certificate(c *config, given *tls.Certificate, log *slog.Logger) (tls.Certificate, error) {
 	if given != nil {
+		if now := time.Now(); now.After(given.Leaf.NotAfter) || now.Before(given.Leaf.NotBefore) {
+			log.Warn("the certificate is not valid now", "file", c.cert, "from", given.Leaf.NotBefore, "until", given.Leaf.NotAfter)
+		}
 		return *given, nil
 	}
 	if c.dir == memory {
@@ -37,7 +41,7 @@ func certificate(c *config, given *tls.Certificate) (tls.Certificate, error) {
 	case err == nil && time.Now().Before(pair.Leaf.NotAfter.AddDate(0, -1, 0)) && pair.Leaf.VerifyHostname(c.domain) == nil:
 		return pair, nil
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
-		return pair, fmt.Errorf("certificate: %w", err)
+		return pair, fmt.Errorf("certificate %s: %w", name, err)
 	}
 	certPEM, keyPEM, err := selfSigned(c.domain)
 	if err != nil {

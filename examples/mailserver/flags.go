@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/gomailroom/mailroom/smtp"
 	"golang.org/x/net/idna"
 )
 
@@ -108,11 +109,18 @@ func (c *config) check() error {
 	if c.domain == "" {
 		return errors.New("-domain is required, for example -domain example.test (-h explains the flags)")
 	}
-	if _, err := idna.Lookup.ToASCII(c.domain); err != nil || strings.HasPrefix(c.domain, ".") {
+	ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(c.domain, "."))
+	if _, invalid := smtp.ParseMailbox("postmaster@" + ascii); err != nil || invalid != nil || strings.HasPrefix(ascii, "[") {
 		return fmt.Errorf("-domain %q is no domain name", c.domain)
 	}
+	c.domain = ascii // greetings and certificates want A-labels
 	if len(c.users) == 0 {
 		return errors.New("at least one -user NAME:PASSWORD is required (-h explains the flags)")
+	}
+	for _, u := range c.users {
+		if _, err := smtp.ParseMailbox(u.name + "@" + c.domain); err != nil {
+			return fmt.Errorf("-user: name %q: want the part before the @ of an address", u.name)
+		}
 	}
 	if c.dir == "" {
 		return errors.New("-dir is empty; give " + memory + " for a server that keeps nothing")

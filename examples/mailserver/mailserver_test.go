@@ -46,6 +46,9 @@ func TestBadCommandLines(t *testing.T) {
 		{"nothing", nil, "-domain is required"},
 		{"no user", []string{"-domain", "example.test"}, "at least one -user"},
 		{"bad domain", []string{"-domain", "exa mple", "-user", "a:b"}, "is no domain name"},
+		{"domain too long", []string{"-domain", strings.Repeat("a", 64) + ".test", "-user", "a:b"}, "is no domain name"},
+		{"domain of dots", []string{"-domain", "..", "-user", "a:b"}, "is no domain name"},
+		{"user that is no address", []string{"-domain", "example.test", "-user", "a..b:x"}, "want the part before the @"},
 		{"bad user", []string{"-domain", "example.test", "-user", "alice"}, "want NAME:PASSWORD"},
 		{"user without password", []string{"-domain", "example.test", "-user", "alice:"}, "want NAME:PASSWORD"},
 		{"user with a domain", []string{"-domain", "example.test", "-user", "alice@example.test:x"}, "want the part before the @"},
@@ -172,4 +175,37 @@ func TestMemory(t *testing.T) { // not parallel: it changes the directory
 	left, err := os.ReadDir(".")
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// TestInternationalDomain takes the domain in either form, and mail for both.
+func TestInternationalDomain(t *testing.T) {
+	t.Parallel()
+	for _, domain := range []string{"bücher.test", "xn--bcher-kva.test", "Bücher.test."} {
+		addrs, stop := serve(t, append([]string{"-dir", ":memory:", "-resolver", "none", "-domain", domain, "-user", "jörg:x", "-log", "off"}, anyPort...)...)
+		for _, to := range []string{"jörg@bücher.test", "jörg@xn--bcher-kva.test"} {
+			e, err := smtp.NewEnvelope("a@sender.test", to)
+			require.NoError(t, err)
+			_, err = smtp.SendMail(t.Context(), nil, addrs["smtp"], e, smtp.StringContent("From: a@sender.test\r\n\r\nx\r\n"))
+			require.NoError(t, err, "%s at %s", to, domain)
+		}
+		require.Equal(t, 0, stop())
+	}
+}
+
+// TestPrivateFiles: mail is readable by its server only, even if the directory was there before with other rights.
+func TestPrivateFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.Chmod(dir, 0o755))
+	_, stop := serve(t, append(append([]string{"-dir", dir, "-resolver", "none"}, people...), anyPort...)...)
+	require.NoError(t, filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		require.NoError(t, err)
+		info, err := d.Info()
+		require.NoError(t, err)
+		if path != dir {
+			require.Zero(t, info.Mode().Perm()&0o077, path)
+		}
+		return nil
+	}))
+	require.Equal(t, 0, stop())
 }

@@ -61,7 +61,13 @@ func openData(ctx context.Context, c *config, log *slog.Logger) (_ *data, err er
 	if d.queue, err = queue.OpenLog(filepath.Join(c.dir, "queue"), queue.LogOptions{Logger: log}); err != nil {
 		return nil, err
 	}
-	if d.db, err = sql.Open("sqlite", sqlstore.SQLiteDSN(filepath.Join(c.dir, "mail.db"))); err != nil {
+	name := filepath.Join(c.dir, "mail.db")
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o600) // SQLite would make it readable for all
+	if err != nil {
+		return nil, err
+	}
+	file.Close()
+	if d.db, err = sql.Open("sqlite", sqlstore.SQLiteDSN(name)); err != nil {
 		return nil, err
 	}
 	d.db.SetMaxOpenConns(9) // one writes, eight read

@@ -84,7 +84,7 @@ func start(ctx context.Context, c *config, stderr io.Writer) (_ *server, err err
 	if err := directory.CreateAccounts(ctx, s.data.store); err != nil {
 		return nil, fmt.Errorf("-dir %s: %w", c.dir, err)
 	}
-	certificate, err := certificate(c, given)
+	certificate, err := certificate(c, given, s.log)
 	if err != nil {
 		return nil, err
 	}
