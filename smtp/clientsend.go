@@ -118,6 +118,7 @@ const (
 // commands writes down the commands of the envelope. A recipient who cannot be written, or whom this server cannot take, fails here.
 func (t *transfer) commands(e *Envelope, params MailParams) error {
 	c := t.c
+	t.steps = make([]step, 0, len(e.To)+3)
 	if c.dirty {
 		t.steps = append(t.steps, step{"RSET", "RSET", stepReset, c.timeouts.Command})
 	}
@@ -173,8 +174,10 @@ func (c *Conn) mailLine(from ReversePath, p *MailParams) (line, name string, err
 	if !ok {
 		return "", name, local(553, EnhancedCode{5, 6, 7}, name, ErrNoSMTPUTF8)
 	}
-	name = "MAIL FROM:<" + mailbox.String() + ">"
-	b, err := appendMailParams([]byte(name), p)
+	if mailbox != from.Mailbox {
+		name = "MAIL FROM:<" + mailbox.String() + ">"
+	}
+	b, err := appendMailParams(append(make([]byte, 0, len(name)+64), name...), p)
 	if err != nil {
 		return "", name, local(501, EnhancedCode{5, 5, 4}, name, err)
 	}
