@@ -38,7 +38,10 @@
 // # How questions are asked
 //
 // A few UDP sockets per name server are shared by all questions, and replaced by ones on other ports after some seconds or
-// a thousand questions. Answers must have the right id, question and mixture of upper and lower case. Unanswered questions
+// a thousand questions. Answers must have the right id, question and mixture of upper and lower case: a
+// forger who cannot see the questions has to guess 16 bits of the id, some 14 of the port and one for each letter of the
+// name (draft-vixie-dnsext-dns0x20), for each question anew since there is never more than one about the same thing, and
+// 64 wrong guesses close a socket. Against those who can see them only TLS or DNSSEC helps. Unanswered questions
 // are repeated on a timer that follows the measured round trip, at the other name servers in turn; those that are dead or
 // clearly slower than others are left aside and tried again now and then. Truncated answers are fetched by TCP, over one
 // connection that is used again. A question that many ask at the same time is asked once.
