@@ -9,7 +9,6 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/gomailroom/mailroom/internal/certs"
 	"github.com/gomailroom/mailroom/internal/memnet"
