@@ -47,7 +47,9 @@
 //	          EXPIRE, LOGIN-DELAY            LOGIN-DELAY where Server.LoginDelay is set
 //	RFC 2595  STLS                           done
 //	RFC 3206  AUTH-RESP-CODE, SYS, AUTH      done
-//	RFC 5034  AUTH with initial response     done: PLAIN, LOGIN, SCRAM-SHA-256(-PLUS), CRAM-MD5
+//	RFC 5034  AUTH with initial response     done: PLAIN, LOGIN, SCRAM-SHA-256 and -SHA-1 (-PLUS), OAUTHBEARER,
+//	                                         XOAUTH2, EXTERNAL, CRAM-MD5
+//	PROXY protocol 1 and 2                   done: from Server.ProxyFrom
 //	RFC 6856  UTF8, LANG                     UTF8 done, without surrogates: a message that needs it gets
 //	                                         [UTF8] until the client has asked for it; LANG has i-default alone
 //	RFC 8314  implicit TLS                   done, ServeTLS
