@@ -140,3 +140,6 @@ func (utf8OrWindows1252) Transform(dst, src []byte, atEOF bool) (nDst, nSrc int,
 	}
 	return nDst, nSrc, nil
 }
+
+// DecodeCharset returns b as UTF-8, in the way of [NewCharsetReader].
+func DecodeCharset(charset string, b []byte) string { return decodeCharset(charset, b) }

@@ -189,7 +189,7 @@ func checkPieces(t testing.TB, raw []byte, limits mime.Limits) {
 // scraps are pieces of which random messages are made: they reach the corners that whole messages do not.
 var scraps = []string{
 	"Content-Type: multipart/mixed; boundary=a\n", "Content-Type: multipart/mixed; boundary=b\r\n", "Content-Type: message/rfc822\n",
-	"Content-Type: multipart/mixed\n", 	"Content-Type: multipart/digest; boundary=\"a b\"\n", "Content-Type: text/plain\r\n", "Content-Transfer-Encoding: base64\n",
+	"Content-Type: multipart/mixed\n", "Content-Type: multipart/digest; boundary=\"a b\"\n", "Content-Type: text/plain\r\n", "Content-Transfer-Encoding: base64\n",
 	"\n", "\r\n", "\n", "\r\n", "--a\n", "--b\r\n", "--a b\n", "--a--\n", "--b--\r\n", "--a", "--b--", "--a  \n", "--a text\n", "-", "--", "\r", " ",
 	"text\n", "text", " folded\n", "From me today\n", "Subject: x\n", "no field\n", "no field either\r\n", "\x00", "\xff",
 	"Content-Type: multipart/mixed; boundary=a--\n", "--a----\n", strings.Repeat("x", 200) + "\n",
