@@ -314,6 +314,9 @@ func (k Key) Lock(passphrase []byte) (_ Key, err error) {
 	return newKey(e)
 }
 
+// isOld reports whether programs from before RFC 9580 use the key.
+func (k Key) isOld() bool { return k.k.version < 6 }
+
 // MarshalBinary returns the key in its binary form, with the private half if it is there.
 func (k Key) MarshalBinary() ([]byte, error) {
 	if k.k == nil {
@@ -332,7 +335,7 @@ func (k Key) MarshalText() ([]byte, error) {
 		kind = pgp.PrivateKeyType
 	}
 	var b bytes.Buffer
-	w, err := armor.EncodeWithChecksumOption(&b, kind, nil, false)
+	w, err := armor.EncodeWithChecksumOption(&b, kind, nil, k.isOld())
 	if err == nil {
 		_, err = w.Write(k.k.binary)
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	stdmime "mime"
+	"slices"
 	"strings"
 
 	"github.com/ProtonMail/go-crypto/openpgp/armor"
@@ -83,7 +84,7 @@ func (s *Sender) Sign(ctx context.Context, c mime.Content) (_ *Protected, err er
 		return nil, err
 	}
 	var armored bytes.Buffer
-	if err := toArmor(&armored, pgp.SignatureType, func(w io.Writer) error { _, err := w.Write(sig.Bytes()); return err }); err != nil {
+	if err := toArmor(&armored, pgp.SignatureType, s.Key.isOld(), func(w io.Writer) error { _, err := w.Write(sig.Bytes()); return err }); err != nil {
 		signed.Close()
 		return nil, err
 	}
@@ -142,9 +143,10 @@ func (s *Sender) encrypt(ctx context.Context, c mime.Content, signers []*pgp.Ent
 	if visible := len(hidden) == 0; !visible {
 		cfg.CheckIntendedRecipients = &visible // the list would leave out, or name, those who are hidden (RFC 9580 s5.2.3.36)
 	}
+	old := slices.ContainsFunc(append(s.To[:len(s.To):len(s.To)], s.Hidden...), Key.isOld)
 	data, err := protect.Spool(s.spool(), func(out io.Writer) error {
 		return buffered(out, func(out io.Writer) error {
-			return toArmor(out, pgp.MessageType, func(out io.Writer) error {
+			return toArmor(out, pgp.MessageType, old, func(out io.Writer) error {
 				w, err := pgp.EncryptWithParams(out, to, hidden, &pgp.EncryptParams{Signers: signers, Config: cfg})
 				if err != nil {
 					return classify(err, BadKey)
@@ -223,9 +225,10 @@ func hashName(h crypto.Hash) string {
 	return strings.ToLower(strings.ReplaceAll(h.String(), "-", ""))
 }
 
-// toArmor writes what write writes as ASCII armor, lines ending in CRLF, without the checksum that RFC 9580 s6.1 advises against.
-func toArmor(w io.Writer, kind string, write func(io.Writer) error) error {
-	a, err := armor.EncodeWithChecksumOption(protect.LineWriter{W: w}, kind, nil, false)
+// toArmor writes what write writes as ASCII armor, lines ending in CRLF. Where an older program may read it, it has the checksum that RFC 9580 s6.1 makes superfluous: without one
+// GnuPG 2.2 takes the last line for data when the data before has no padding, and calls the message manipulated.
+func toArmor(w io.Writer, kind string, old bool, write func(io.Writer) error) error {
+	a, err := armor.EncodeWithChecksumOption(protect.LineWriter{W: w}, kind, nil, old)
 	if err != nil {
 		return err
 	}
