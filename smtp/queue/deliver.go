@@ -116,9 +116,14 @@ func (q *Queue) send(ctx context.Context, domain string, host Host, addr string,
 	return q.pool.SendVia(ctx, or(host.Key, strings.Join([]string{domain, host.Name, addr}, " ")), dial, e, c)
 }
 
-// reencode makes an 8-bit message 7-bit for a host that takes nothing else.
+// reencode makes an 8-bit message 7-bit for a host that takes nothing else. One that cannot be changed, since it is signed or has UTF-8 in its header, is
+// returned to its sender: the host will not learn it tomorrow.
 func reencode(c smtp.Content, caps smtp.Capabilities) (smtp.Content, error) {
-	return mime.ReEncode(c, mime.Capabilities{EightBit: caps.Has("8BITMIME"), UTF8: caps.Has("SMTPUTF8")})
+	out, err := mime.ReEncode(c, mime.Capabilities{EightBit: caps.Has("8BITMIME"), UTF8: caps.Has("SMTPUTF8")})
+	if _, ok := errors.AsType[*mime.PartError](err); ok {
+		return nil, &smtp.Error{Code: 554, Enhanced: smtp.EnhancedCode{5, 6, 3}, Command: "re-encode the message", Err: err} // RFC 3463 X.6.3
+	}
+	return out, err
 }
 
 func permanent(err error) bool {

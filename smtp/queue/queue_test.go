@@ -345,6 +345,38 @@ func TestUnreadableTextIsReturnedWithoutIt(t *testing.T) {
 	})
 }
 
+// TestReencode sends 8-bit mail to a host without 8BITMIME: what may be changed arrives as 7-bit, what is signed comes back at once.
+func TestReencode(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		l, err := w.net.Listen("tcp", "192.0.2.1:25")
+		require.NoError(t, err)
+		old := &smtp.Server{Hostname: "mx.a.test", Handler: &host{w: w, name: "mx.a.test", seen: map[string]int{}}, Withhold: smtp.Ext8BitMIME | smtp.ExtSMTPUTF8}
+		go old.Serve(l)
+		defer old.Close()
+		w.host("mx.sender.test", "192.0.2.2:25", nil)
+		w.routes["a.test"] = []Host{{Name: "mx.a.test", Addrs: []string{"192.0.2.1:25"}}}
+		w.routes["sender.test"] = []Host{{Name: "mx.sender.test", Addrs: []string{"192.0.2.2:25"}}}
+		part := "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\nGr\u00fc\u00dfe\r\n"
+		signed := "Content-Type: multipart/signed; boundary=b\r\n\r\n--b\r\n" + part + "--b\r\nContent-Type: application/pgp-signature\r\n\r\nx\r\n--b--\r\n"
+		for _, text := range []string{part, signed} {
+			e, err := smtp.NewEnvelope("alice@sender.test", "bob@a.test")
+			require.NoError(t, err)
+			e.Params.Body = smtp.Body8BitMIME
+			_, err = w.queue.Enqueue(t.Context(), e, nil, smtp.StringContent("MIME-Version: 1.0\r\n"+text))
+			require.NoError(t, err)
+		}
+		w.run()
+		require.Len(t, w.mail("mx.a.test"), 1)
+		require.Contains(t, w.mail("mx.a.test")[0].text, "Gr=C3=BC=C3=9Fe")
+		require.Len(t, w.mail("mx.sender.test"), 1)
+		require.Contains(t, w.mail("mx.sender.test")[0].text, "5.6.3")
+	})
+}
+
 // TestRelaySharesConnections sends to many domains by one relay.
 func TestRelaySharesConnections(t *testing.T) {
 	t.Parallel()
