@@ -3,6 +3,7 @@ package openpgp_test
 import (
 	"bytes"
 	"io"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -177,7 +178,13 @@ func TestUnprotected(t *testing.T) {
 func FuzzReceive(f *testing.F) {
 	short, err := mime.Letter{From: mime.Addr("", "alice@example.org"), Text: "x"}.Compose()
 	require.NoError(f, err)
-	s := openpgp.Sender{Key: alice(), To: public(f, bob())}
+	// The processes of a fuzzing run must have the same keys.
+	data, err := os.ReadFile("testdata/keys.asc")
+	require.NoError(f, err)
+	keys, err := openpgp.ParseKeys(data)
+	require.NoError(f, err)
+	alice, bob := keys[0], keys[1]
+	s := openpgp.Sender{Key: alice, To: public(f, bob)}
 	for _, do := range []func() (*openpgp.Protected, error){
 		func() (*openpgp.Protected, error) { return s.Sign(f.Context(), short) },
 		func() (*openpgp.Protected, error) { return s.EncryptAndSign(f.Context(), short) },
@@ -186,7 +193,7 @@ func FuzzReceive(f *testing.F) {
 		require.NoError(f, err)
 		f.Add([]byte(read(f, msg)))
 	}
-	r := openpgp.Receiver{Keys: openpgp.Keyring{bob()}, Senders: public(f, alice()), Limits: openpgp.Limits{Size: 1 << 20, Decrypted: 1 << 20}}
+	r := openpgp.Receiver{Keys: openpgp.Keyring{bob}, Senders: public(f, alice), Limits: openpgp.Limits{Size: 1 << 20, Decrypted: 1 << 20}}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, do := range []func() (*openpgp.Opened, error){
 			func() (*openpgp.Opened, error) { return r.Verify(t.Context(), content(b)) },
