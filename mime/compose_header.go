@@ -73,7 +73,7 @@ func (b *builder) ids(name string, ids ...string) {
 	}
 	b.begin(name)
 	for _, id := range ids {
-		id = strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(id), "<"), ">")
+		id = trimAngles(id)
 		if !b.check(name, id) {
 			return
 		}
@@ -84,6 +84,11 @@ func (b *builder) ids(name string, ids ...string) {
 		b.token(" ", "<"+id+">")
 	}
 	b.end()
+}
+
+// trimAngles returns an identifier without angle brackets.
+func trimAngles(id string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimSpace(id), "<"), ">")
 }
 
 // messageID writes id, or a random one in the domain of from.
@@ -116,7 +121,7 @@ var own = func() map[string]bool {
 	m := map[string]bool{}
 	for _, name := range []string{"from", "sender", "reply-to", "to", "cc", "bcc", "subject", "date", "message-id", "in-reply-to", "references",
 		"mime-version", "content-type", "content-transfer-encoding", "content-disposition", "content-id", "content-description",
-		"list-unsubscribe", "list-unsubscribe-post", "auto-submitted"} {
+		"list-unsubscribe", "list-unsubscribe-post", "list-id", "list-post", "list-help", "list-subscribe", "list-owner", "list-archive", "auto-submitted"} {
 		m[name] = true
 	}
 	return m

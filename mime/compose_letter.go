@@ -97,6 +97,9 @@ func (b *builder) letterHeader(l *Letter) {
 	b.ids("In-Reply-To", l.InReplyTo...)
 	b.ids("References", l.References...)
 	b.plain("Auto-Submitted", l.AutoSubmitted)
+	if l.List != nil {
+		b.list(l.List)
+	}
 	if l.Unsubscribe != nil {
 		b.unsubscribe(l.Unsubscribe)
 	}

@@ -230,7 +230,8 @@ func TestUnsubscribe(t *testing.T) {
 	l := basic()
 	l.Unsubscribe = &Unsubscribe{Post: "https://example.org/u/1", Links: []string{"mailto:leave@example.org?subject=1"}}
 	l.AutoSubmitted = "auto-generated"
-	l.Extra = []ExtraField{{"List-Id", "News <news.example.org>"}, {"X-Mailer", "Gr\u00fc\u00dfe"}}
+	l.List = &List{ID: "news.example.org", Name: "News"}
+	l.Extra = []ExtraField{{"X-Mailer", "Gr\u00fc\u00dfe"}}
 	_, m := compose(t, l, Capabilities{})
 	h := m.Header()
 	require.Equal(t, "<https://example.org/u/1>, <mailto:leave@example.org?subject=1>", h.Get("List-Unsubscribe"))

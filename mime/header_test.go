@@ -95,6 +95,12 @@ func TestTextproto(t *testing.T) {
 	lf := mime.ParseHeader([]byte("A: b\nC: d"))
 	again := lf.Textproto()
 	require.Equal(t, "A: b\r\nC: d\r\n\r\n", string(mime.HeaderFrom(again).Bytes()))
+	typed := mime.ParseHeader([]byte("From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>\nSubject: x\nno field\n\n")).GoMessage()
+	from, err := typed.AddressList("From")
+	require.NoError(t, err)
+	require.Equal(t, "Jürgen", from[0].Name)
+	typed.SetSubject("Grüße")
+	require.Equal(t, "Grüße", mime.HeaderFrom(typed.Header.Header).Text("Subject"))
 	var made textproto.Header
 	made.Set("Subject", "made")
 	require.Equal(t, "made", mime.HeaderFrom(made).Get("subject"))

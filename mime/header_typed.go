@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"time"
 
+	"github.com/emersion/go-message"
+	"github.com/emersion/go-message/mail"
 	"github.com/emersion/go-message/textproto"
 )
 
@@ -151,7 +153,12 @@ func (h Header) Textproto() textproto.Header {
 	return t
 }
 
-// HeaderFrom returns a header with the fields of go-message's type. Fields that it cannot format are left out.
+// GoMessage returns the header in the type of go-message that reads addresses, dates and texts. It is [Header.Textproto] inside.
+func (h Header) GoMessage() mail.Header {
+	return mail.Header{Header: message.Header{Header: h.Textproto()}}
+}
+
+// HeaderFrom returns a header with the fields of go-message's type; that of a mail.Header is h.Header.Header. Fields that it cannot format are left out.
 func HeaderFrom(t textproto.Header) Header {
 	var raw []byte
 	for fields := t.Fields(); fields.Next(); {

@@ -32,6 +32,7 @@ type Letter struct {
 	Attachments []File
 	Calendar    *Calendar // an invitation, its answer or cancellation
 
+	List          *List        // the mailing list that this went to
 	Unsubscribe   *Unsubscribe // how to leave the list that this went to
 	AutoSubmitted string       // RFC 3834 s5: "auto-generated" or "auto-replied"; default: a person wrote it
 

@@ -1,6 +1,9 @@
 package mime
 
-import "strings"
+import (
+	"net/url"
+	"strings"
+)
 
 // oneLine makes what others wrote safe to show in a line.
 func oneLine(s string) string {
@@ -12,4 +15,12 @@ func noControl(c rune) rune {
 		return ' '
 	}
 	return c
+}
+
+// unescape undoes the percent encoding of a URL; what is broken stays.
+func unescape(s string) string {
+	if out, err := url.PathUnescape(s); err == nil {
+		return out
+	}
+	return s
 }

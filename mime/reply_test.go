@@ -170,3 +170,95 @@ func TestRender(t *testing.T) {
 	require.Equal(t, "Hello <Bob>", l.Text)
 	require.Equal(t, "<p>Hello &lt;Bob&gt;</p>", l.HTML)
 }
+
+func TestReplyHTML(t *testing.T) {
+	t.Parallel()
+	src := basic()
+	src.Text, src.HTML = "Look at this", `<html><head><style>p{}</style><title>t</title></head><body onload="x()"><p onclick="y()">Look <b>at this<img src="cid:logo@x"><script>z()</script><a href="javascript:z()">a</a>`
+	src.Inline = []File{{Name: "logo.png", ContentID: "logo@x", Content: bytesContent("\x89PNG\r\n\x1a\n")}}
+	src.Attachments = []File{BytesFile("a.pdf", []byte("%PDF"))}
+	_, m := compose(t, src, Capabilities{})
+
+	l, err := m.ReplyHTML(ReplySender, bob)
+	require.NoError(t, err)
+	l.Above("Nice <picture>.\n\nBob\n")
+	require.Equal(t, "<div>Nice &lt;picture&gt;.<br>\n<br>\nBob</div>\n<br>\n<div>On Sat, 21 Nov 2026 at 10:00 +0100, Alice wrote:</div>\n<blockquote type=\"cite\">\n"+
+		"<p>Look <b>at this<img src=\"cid:logo@x\"/><a>a</a></b></p>\n</blockquote>\n", l.HTML)
+	require.True(t, strings.HasPrefix(l.Text, "Nice <picture>.\n\nBob\n\nOn Sat,"), l.Text)
+	_, got := compose(t, l, Capabilities{})
+	require.Equal(t, "alternative(text/plain related(text/html image/png))", shape(got))
+	reply, quoted := SplitReplyHTML(l.HTML)
+	require.NotContains(t, reply, "Look")
+	require.Contains(t, quoted, "cid:logo@x")
+
+	f, err := m.ForwardHTML(bob)
+	require.NoError(t, err)
+	f.To = []Address{Addr("", "carol@example.com")}
+	require.Contains(t, f.HTML, "Forwarded message")
+	require.Len(t, f.Inline, 1)
+	require.Len(t, f.Attachments, 1, "the picture is shown, not attached")
+	_, got = compose(t, f, Capabilities{})
+	require.Equal(t, "mixed(alternative(text/plain related(text/html image/png)) application/pdf)", shape(got))
+
+	// A message without HTML, and one that is nested too deep for any browser.
+	l, err = ParseBytes([]byte("From: a@b.example\r\n\r\n1 < 2\r\n")).ReplyHTML(ReplySender, bob)
+	require.NoError(t, err)
+	require.Contains(t, l.HTML, "<div>1 &lt; 2</div>")
+	l, err = ParseBytes([]byte("From: a@b.example\r\nContent-Type: text/html\r\n\r\n"+strings.Repeat("<div>", 5000)+"deep")).ReplyHTML(ReplySender, bob)
+	require.NoError(t, err)
+	require.Contains(t, l.HTML, "deep")
+}
+
+const invitation = "From: Ann <ann@example.org>\r\nMessage-ID: <i@example.org>\r\nContent-Type: text/calendar; method=REQUEST; charset=utf-8\r\n\r\nBEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\n" +
+	"BEGIN:VTIMEZONE\r\nTZID:Berlin\r\nBEGIN:STANDARD\r\nDTSTART:19701025T030000\r\nEND:STANDARD\r\nEND:VTIMEZONE\r\nBEGIN:VEVENT\r\nUID:1@example.org\r\nSEQUENCE:2\r\n" +
+	"DTSTAMP:20261101T000000Z\r\nDTSTART;TZID=Berlin:20261201T120000\r\nSUMMARY:Lunch\\, at \r\n the usual place\r\nORGANIZER;CN=\"Ann: the boss\":MAILTO:ann%40office@example.org\r\n" +
+	"ATTENDEE;PARTSTAT=NEEDS-ACTION:mailto:bob@example.net\r\nATTENDEE:mailto:eve@example.net\r\nBEGIN:VALARM\r\nTRIGGER:-PT15M\r\nEND:VALARM\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+
+func TestReplyInvitation(t *testing.T) {
+	t.Parallel()
+	m := ParseBytes([]byte(strings.Replace(invitation, "ann%40office@", "office@", 1)))
+	l, err := m.ReplyInvitation(Accepted, Addr("Bob \"B\"\r\nX: y", "bob@example.net"), "With pleasure; really")
+	require.NoError(t, err)
+	require.Equal(t, "Accepted: Lunch, at the usual place", l.Subject)
+	require.Equal(t, []string{"office@example.org"}, addrs(l.To))
+	require.Equal(t, []string{"i@example.org"}, l.InReplyTo)
+	data := string(l.Calendar.Data)
+	for _, want := range []string{"METHOD:REPLY\r\n", "TZID:Berlin\r\n", "UID:1@example.org\r\n", "SEQUENCE:2\r\n", "DTSTART;TZID=Berlin:20261201T120000\r\n",
+		"ATTENDEE;PARTSTAT=ACCEPTED;CN=\"Bob BX: y\":mailto:bob@example.net\r\n", "COMMENT:With pleasure\\; really\r\n", "ORGANIZER;CN=\"Ann: the boss\":"} {
+		require.Contains(t, data, want)
+	}
+	for _, gone := range []string{"eve@", "VALARM", "TRIGGER", "20261101"} {
+		require.NotContains(t, data, gone)
+	}
+	l.From = bob
+	_, got := compose(t, l, Capabilities{})
+	require.Equal(t, "mixed(alternative(text/plain text/calendar) application/ics)", shape(got))
+	c, err := got.Invitation()
+	require.NoError(t, err)
+	require.Equal(t, "REPLY", c.Method)
+
+	for name, raw := range map[string]string{"none": "Subject: x\r\n\r\nx", "a reply": strings.ReplaceAll(invitation, "REQUEST", "REPLY"), "no event": strings.ReplaceAll(invitation, "VEVENT", "VFREEBUSY"),
+		"cut": invitation[:len(invitation)-30], "no UID": strings.Replace(invitation, "UID", "X", 1)} {
+		_, err := ParseBytes([]byte(raw)).ReplyInvitation(Declined, bob, "")
+		require.ErrorIs(t, err, ErrNoInvitation, name)
+	}
+	_, err = m.ReplyInvitation("MAYBE\r\n", bob, "")
+	require.Error(t, err)
+}
+
+func TestList(t *testing.T) {
+	t.Parallel()
+	l := basic()
+	l.List = &List{ID: "announce.example.org", Name: "Ank\u00fcndigungen", Post: "NO", Help: "mailto:help@example.org", Archive: "https://example.org/archive"}
+	c, _ := compose(t, l, Capabilities{})
+	h := c.Header()
+	require.Equal(t, "Ank\u00fcndigungen <announce.example.org>", h.Text("List-ID"))
+	require.Equal(t, "NO", h.Get("List-Post"))
+	require.Equal(t, "<mailto:help@example.org>", h.Get("List-Help"))
+	for _, list := range []*List{{ID: "a b"}, {ID: "a\r\nb"}, {Name: "x\r\ny", ID: "a.b"}, {Help: "no url"}, {Archive: "https://x\r\nBcc: y"}} {
+		l.List = list
+		_, err := l.Compose()
+		var fe *FieldError
+		require.ErrorAs(t, err, &fe)
+	}
+}

@@ -14,16 +14,28 @@ func SplitSignature(text string) (body, signature string) {
 }
 
 // SplitReply cuts the text of a reply into what its author wrote above and the quoted message at its end, with the line that
-// introduces it ("On Monday Ann wrote:"). Quotes that the author answered between the lines stay in reply. Only quotes marked with
-// ">" and the separators of common programs are seen.
+// introduces it ("On Monday Ann wrote:"). Quotes that the author answered between the lines stay in reply. Quotes are seen by their marks (">"), by the separators and
+// headers that common programs put above ("-----Original Message-----", From, Sent, To and Subject), and by introductions in some twenty languages.
 func SplitReply(text string) (reply, quoted string) {
 	lines := strings.SplitAfter(text, "\n")
-	cut := len(lines)
+	lastMarked, lastOther := -1, -1
 	for i, line := range lines {
-		if isReplySeparator(line) {
+		if strings.HasPrefix(line, ">") {
+			lastMarked = i
+		} else if strings.TrimSpace(line) != "" {
+			lastOther = i
+		}
+	}
+	for i, line := range lines {
+		if isReplySeparator(line) || isReplyHeader(lines[i:]) {
+			return strings.Join(lines[:i], ""), strings.Join(lines[i:], "")
+		}
+		// What follows is a quote to the end, marked or not. One that is marked and goes on with other lines was answered between the lines.
+		if n := introduction(lines[i:]); n > 0 && (lastMarked >= i+n) != (lastOther >= i+n) {
 			return strings.Join(lines[:i], ""), strings.Join(lines[i:], "")
 		}
 	}
+	cut := len(lines)
 	for cut > 0 && isQuoteOrBlank(lines[cut-1]) {
 		cut--
 	}
@@ -33,7 +45,7 @@ func SplitReply(text string) (reply, quoted string) {
 	if cut == len(lines) {
 		return text, ""
 	}
-	// The introduction is one or two lines before the quote, and ends in a colon.
+	// An introduction in words that nobody knows is one or two lines before the quote, and ends in a colon.
 	for back := cut - 1; back >= 0 && back >= cut-3; back-- {
 		line := strings.TrimSpace(lines[back])
 		if line == "" {
@@ -55,20 +67,4 @@ func SplitReply(text string) (reply, quoted string) {
 
 func isQuoteOrBlank(line string) bool {
 	return strings.HasPrefix(line, ">") || strings.TrimSpace(line) == ""
-}
-
-// isReplySeparator reports whether a line is what common programs put above a whole message that they quote without marks.
-func isReplySeparator(line string) bool {
-	line = strings.TrimSpace(line)
-	if len(line) < 10 || line[0] != '-' && line[0] != '_' {
-		return false
-	}
-	if strings.Trim(line, "_") == "" {
-		return len(line) >= 32
-	}
-	switch strings.ToLower(strings.TrimSpace(strings.Trim(line, "-"))) {
-	case "original message", "forwarded message", "ursprüngliche nachricht", "message d'origine", "mensaje original", "oorspronkelijk bericht":
-		return strings.HasPrefix(line, "---")
-	}
-	return false
 }
