@@ -344,9 +344,11 @@ func runMX(b *testing.B, resolve mxResolver, n, concurrency, rounds int) {
 	var wg sync.WaitGroup
 	for range concurrency {
 		wg.Go(func() {
+			ctx, cancel := context.WithCancel(b.Context()) // as a delivery has
+			defer cancel()
 			for i := next.Add(1) - 1; i < int64(len(took)); i = next.Add(1) - 1 {
 				at := time.Now()
-				if e := resolve(b.Context(), names[i%int64(n)], &wants[i%int64(n)]); e != nil {
+				if e := resolve(ctx, names[i%int64(n)], &wants[i%int64(n)]); e != nil {
 					err := fmt.Errorf("%s: %w", names[i%int64(n)], e)
 					wrong.Add(1)
 					first.CompareAndSwap(nil, &err)
