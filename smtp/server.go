@@ -175,7 +175,7 @@ func (s *Server) Serve(l net.Listener) error {
 				return ErrServerClosed
 			}
 			// Out of file descriptors, or the peer was gone before it was accepted: the listener is still good.
-			if t, ok := errors.AsType[net.Error](err); ok && t.Temporary() { //nolint:staticcheck // as net/http does
+			if t, ok := err.(interface{ Temporary() bool }); ok && t.Temporary() { // as net/http sees it
 				wait = min(max(2*wait, 5*time.Millisecond), time.Second)
 				s.settings.log.Warn("accept failed, trying again", "error", err, "wait", wait)
 				time.Sleep(wait)

@@ -37,9 +37,8 @@ func (fileCertificates) VerifyCertificate(_ context.Context, _ netip.Addr, authz
 	return name, nil
 }
 
-// identities is a recorder that tells who authenticated, and how.
+// identities is a handler that tells who authenticated, and how.
 type identities struct {
-	recorder
 	seen chan *Peer
 }
 

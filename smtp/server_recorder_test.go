@@ -17,7 +17,6 @@ import (
 type recorder struct {
 	mu    sync.Mutex
 	calls []string
-	open  int    // transactions that have begun and not ended
 	fault string // an order of calls that must not be
 }
 

@@ -51,7 +51,7 @@ func (l *letter) received() []byte {
 		fmt.Fprintf(&b, "from %s (%s)\r\n\t", word(l.peer.Hello), literal(l.peer))
 	}
 	fmt.Fprintf(&b, "by %s with %s id %s", l.m.hostname(), l.with(), l.id)
-	if state := l.peer.TLS; state != nil {
+	if state := l.peer.TLS; state != nil && state.Version != 0 { // a proxy that ended TLS may not have told
 		fmt.Fprintf(&b, "\r\n\t(%s %s)", tls.VersionName(state.Version), tls.CipherSuiteName(state.CipherSuite))
 	}
 	if len(l.envelope.To) == 1 { // more would tell the blind ones
