@@ -39,7 +39,7 @@ const (
 type Result struct {
 	Status     Status
 	Err        error     // why the status is not Pass
-	Domain     string    // d=: who signed, in lower case
+	Domain     string    // d=: who signed, in lower case and as A-labels
 	Selector   string    // s=
 	Identifier string    // i=: user or agent, "@domain" if the signature has none
 	Algorithm  string    // a=, as in "rsa-sha256"

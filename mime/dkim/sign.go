@@ -115,8 +115,8 @@ func (s *Signer) check() error {
 		}
 	}
 	if s.Identifier != "" {
-		domain := strings.ToLower(s.Identifier[strings.LastIndexByte(s.Identifier, '@')+1:])
-		if !strings.Contains(s.Identifier, "@") || domain != strings.ToLower(s.Domain) && !strings.HasSuffix(domain, "."+strings.ToLower(s.Domain)) {
+		domain, of := agentDomain(s.Identifier), agentDomain(s.Domain)
+		if !strings.Contains(s.Identifier, "@") || domain != of && !strings.HasSuffix(domain, "."+of) {
 			return fmt.Errorf("dkim: Signer.Identifier %q is not in the domain %s", s.Identifier, s.Domain)
 		}
 	}
@@ -192,8 +192,8 @@ func (s *Signer) sign(m *message, bodyHash string) ([]byte, error) {
 	w.tag("v=1")
 	w.tag("a=" + algorithm)
 	w.tag("c=" + s.HeaderCanonicalization.String() + "/" + s.BodyCanonicalization.String())
-	w.tag("d=" + s.Domain)
-	w.tag("s=" + s.Selector)
+	w.tag("d=" + aLabels(s.Domain)) // RFC 8616 s4: U-labels only where the whole message is internationalized
+	w.tag("s=" + aLabels(s.Selector))
 	if s.Identifier != "" {
 		w.tag("i=" + encodeQP(s.Identifier))
 	}

@@ -117,6 +117,7 @@ func (s *signature) parseNames() error {
 	if err != nil {
 		return fmt.Errorf("signature: d= is no domain: %.80q", s.Domain)
 	}
+	s.Domain = domain // A-labels, which everybody can compare (RFC 8616 s4)
 	selector, err := dnsName(s.Selector)
 	if err != nil {
 		return fmt.Errorf("signature: s= is no selector: %.80q", s.Selector)
@@ -134,8 +135,19 @@ func (s *signature) parseNames() error {
 	return nil
 }
 
-func (s *signature) agentDomain() string {
-	return strings.ToLower(s.Identifier[strings.LastIndexByte(s.Identifier, '@')+1:])
+func (s *signature) agentDomain() string { return agentDomain(s.Identifier) }
+
+// agentDomain is the domain of i=, in lower case and as A-labels.
+func agentDomain(identifier string) string {
+	return strings.ToLower(aLabels(identifier[strings.LastIndexByte(identifier, '@')+1:]))
+}
+
+// aLabels returns a name as the DNS has it; what is no name stays.
+func aLabels(name string) string {
+	if ascii, err := dnsName(name); err == nil {
+		return ascii
+	}
+	return name
 }
 
 func (s *signature) parseTimes() error {
@@ -194,7 +206,12 @@ func (s *signature) parseAlgorithm() error {
 func dnsName(s string) (string, error) {
 	for i := range len(s) {
 		if s[i] >= 0x80 {
-			return idna.Lookup.ToASCII(s)
+			ascii, err := idna.Lookup.ToASCII(s)
+			if err != nil {
+				return "", err
+			}
+			s = ascii
+			break
 		}
 	}
 	for label := range strings.SplitSeq(s, ".") {
