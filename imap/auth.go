@@ -200,7 +200,7 @@ func (s *session) finishLogin(c *command, mechanism, user, identity string, err 
 	}
 	account, err := s.srv.Backend.Account(s.ctx, identity)
 	if err != nil {
-		s.log.Error("opening account failed", "identity", identity, "err", err)
+		s.log.Error("opening account failed", "identity", identity, "error", err)
 		if errors.Is(err, ErrNotFound) {
 			return no("AUTHORIZATIONFAILED", "No account")
 		}

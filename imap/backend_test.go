@@ -256,4 +256,5 @@ func TestObservers(t *testing.T) {
 	require.Contains(t, log.String(), "user=alice")
 	require.NotContains(t, log.String(), "secret")
 	require.NotContains(t, log.String(), "hunter2")
+	require.NotRegexp(t, `\berr=|<nil>`, log.String(), "an error is under the same key as in smtp and pop3, and only where there is one")
 }

@@ -142,7 +142,7 @@ func (s *session) finish(c *command, err error) error {
 		if code == "SERVERBUG" || code == "UNAVAILABLE" {
 			level = slog.LevelError
 		}
-		s.log.Log(s.ctx, level, "command failed", "command", c.name, "err", e)
+		s.log.Log(s.ctx, level, "command failed", "command", c.name, "error", e)
 	}
 	if status == "BAD" {
 		if s.badInRow++; s.tooManyBad() {

@@ -95,7 +95,7 @@ func (s *session) fetchBatch(plan *fetchPlan, batch []fetched) (n int, err error
 	}
 	if !unseen.IsEmpty() {
 		if _, err := b.mbox.SetFlags(s.ctx, unseen, FlagChange{Op: FlagsAdd, Flags: FlagSeen}); err != nil {
-			s.log.Warn("setting \\Seen failed", "mailbox", b.name, "err", err) // the messages can be read all the same
+			s.log.Warn("setting \\Seen failed", "mailbox", b.name, "error", err) // the messages can be read all the same
 		} else if err := s.advance(); err != nil {
 			return 0, err
 		}

@@ -156,7 +156,7 @@ func (s *session) update(expunges bool) error {
 		if errors.As(err, &e) && e.status() == StatusBye {
 			return err
 		}
-		s.log.Error("looking at the mailbox failed", "mailbox", s.box.name, "err", err)
+		s.log.Error("looking at the mailbox failed", "mailbox", s.box.name, "error", err)
 		return nil // the next command looks again
 	}
 	s.box.report(&s.out, expunges, s.condstore)

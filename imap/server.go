@@ -77,7 +77,7 @@ func (s *Server) serve(l net.Listener, implicitTLS bool) error {
 			var ne net.Error
 			if errors.As(err, &ne) && ne.Timeout() || isTemporary(err) { // out of file descriptors, say
 				wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-				s.logger().Warn("accept failed", "err", err, "wait", wait)
+				s.logger().Warn("accept failed, trying again", "error", err, "wait", wait)
 				time.Sleep(wait)
 				continue
 			}

@@ -107,7 +107,11 @@ func (s *session) run(ctx context.Context) (err error) {
 	s.ctx = ctx
 	defer func() {
 		s.close()
-		s.log.Info("disconnected", "err", err)
+		if err != nil {
+			s.log.Info("disconnected", "error", err)
+		} else {
+			s.log.Info("disconnected")
+		}
 		if f := s.srv.trace().Disconnected; f != nil {
 			f(s.remote, s.identity, err)
 		}
@@ -247,7 +251,7 @@ func (s *session) close() {
 	}
 	if s.account != nil {
 		if err := s.account.Close(); err != nil {
-			s.log.Error("closing account failed", "err", err)
+			s.log.Error("closing account failed", "error", err)
 		}
 	}
 }

@@ -89,7 +89,7 @@ func (s *session) cmdAuth(arg string, hasArg bool) {
 		s.fail(&Error{Text: "mechanism not offered"})
 		return
 	}
-	s.auth = auth
+	s.auth, s.mechanism = auth, strings.ToUpper(name)
 	s.authStep(response)
 }
 
@@ -115,7 +115,7 @@ func (s *session) authStep(response []byte) {
 	}
 	exchange := s.auth
 	s.auth = nil
-	s.loggedIn("AUTH", exchange.User(), exchange.Identity(), err)
+	s.loggedIn(s.mechanism, exchange.User(), exchange.Identity(), err)
 }
 
 // loggedIn ends an authentication, well or not.
@@ -125,7 +125,7 @@ func (s *session) loggedIn(how, name, identity string, err error) {
 			s.fail(e)
 			return
 		}
-		s.log.Info("logged in", "how", how, "identity", identity, "messages", len(s.messages))
+		s.log.Info("logged in", "user", identity, "mechanism", how, "messages", len(s.messages))
 		s.out.str("+OK ")
 		s.stat()
 		return
@@ -149,7 +149,7 @@ func (s *session) open(identity string) *Error {
 	}
 	drop, err := s.cfg.backend.Maildrop(s.ctx, identity)
 	if err != nil {
-		s.log.Warn("maildrop not opened", "identity", identity, "error", err)
+		s.log.Warn("maildrop not opened", "user", identity, "error", err)
 		return replyError(err, errTempStore)
 	}
 	messages, err := drop.Messages(s.ctx)
@@ -158,7 +158,7 @@ func (s *session) open(identity string) *Error {
 	}
 	if err != nil {
 		drop.Close()
-		s.log.Warn("maildrop not read", "identity", identity, "error", err)
+		s.log.Warn("maildrop not read", "user", identity, "error", err)
 		return replyError(err, errTempStore)
 	}
 	s.drop, s.messages, s.identity = drop, messages, identity

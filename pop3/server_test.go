@@ -338,6 +338,8 @@ func TestNoSecretsInLogs(t *testing.T) {
 	require.NoError(t, srv.ServeConn(t.Context(), b))
 	require.Contains(t, log.String(), "authentication failed")
 	require.Contains(t, log.String(), "remote=127.0.0.1")
+	require.Contains(t, log.String(), `msg="logged in" remote=127.0.0.1 user=alice mechanism=PASS`, "as imap tells it")
+	require.Contains(t, log.String(), "mechanism=PLAIN")
 	require.NotContains(t, log.String(), "wr0ng")
 	require.NotContains(t, log.String(), "pass word")
 	require.NotContains(t, log.String(), "AGFs")

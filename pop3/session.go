@@ -19,15 +19,16 @@ type session struct {
 	out  output
 	conn sasl.Channel
 
-	state    state
-	started  bool // a command has come
-	banner   string
-	user     string // given by USER
-	auth     sasl.Server
-	utf8     bool
-	bad      int
-	failures int
-	lines    int // handled so far
+	state     state
+	started   bool // a command has come
+	banner    string
+	user      string // given by USER
+	auth      sasl.Server
+	mechanism string // of auth
+	utf8      bool
+	bad       int
+	failures  int
+	lines     int // handled so far
 
 	identity string
 	drop     Maildrop
@@ -215,12 +216,12 @@ func (s *session) quit(hasArg bool) {
 			return
 		}
 		if err := s.drop.Commit(s.ctx, s.marked()); err != nil {
-			s.log.Warn("maildrop update failed", "identity", s.identity, "error", err)
+			s.log.Warn("maildrop update failed", "user", s.identity, "error", err)
 			s.close()
 			s.fail(replyError(err, errTempUpdate))
 			return
 		}
-		s.log.Info("messages deleted", "identity", s.identity, "count", s.deleted)
+		s.log.Info("messages deleted", "user", s.identity, "count", s.deleted)
 	}
 	s.close() // before the reply: the client may come back at once
 	s.out.line("+OK bye")
@@ -243,7 +244,7 @@ func (s *session) close() {
 		return
 	}
 	if err := s.drop.Close(); err != nil {
-		s.log.Warn("maildrop close failed", "identity", s.identity, "error", err)
+		s.log.Warn("maildrop close failed", "user", s.identity, "error", err)
 	}
 	s.drop = nil
 }

@@ -121,7 +121,7 @@ func (s *session) send(i int, d stuffer) {
 	}
 	body, err := s.drop.Open(s.ctx, m.UID)
 	if err != nil {
-		s.log.Warn("message not opened", "identity", s.identity, "uid", m.UID, "error", err)
+		s.log.Warn("message not opened", "user", s.identity, "uid", m.UID, "error", err)
 		s.fail(replyError(err, errTempStore))
 		return
 	}
@@ -131,7 +131,7 @@ func (s *session) send(i int, d stuffer) {
 	}
 	n, err := body.Read(s.block)
 	if n == 0 && err != nil && err != io.EOF {
-		s.log.Warn("message not read", "identity", s.identity, "uid", m.UID, "error", err)
+		s.log.Warn("message not read", "user", s.identity, "uid", m.UID, "error", err)
 		s.fail(replyError(err, errTempStore))
 		return
 	}
@@ -145,7 +145,7 @@ func (s *session) send(i int, d stuffer) {
 			break
 		}
 		if err != nil {
-			s.log.Warn("message not read to its end, hanging up", "identity", s.identity, "uid", m.UID, "error", err)
+			s.log.Warn("message not read to its end, hanging up", "user", s.identity, "uid", m.UID, "error", err)
 			s.out.flush() // the replies before it are good
 			s.out.err = errors.Join(errCut, fmt.Errorf("message %s: %w", m.UID, err))
 		}

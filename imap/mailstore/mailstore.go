@@ -81,7 +81,7 @@ var (
 // A TemporaryError says that a store cannot do something now.
 type TemporaryError struct{ Err error }
 
-func (e *TemporaryError) Error() string { return "mailstore: for now: " + e.Err.Error() }
+func (e *TemporaryError) Error() string { return "mailstore: temporary failure: " + e.Err.Error() }
 
 // Unwrap gives the cause.
 func (e *TemporaryError) Unwrap() error { return e.Err }

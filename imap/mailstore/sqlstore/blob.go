@@ -117,7 +117,7 @@ func (s *Store) abandon(b *body) {
 		return
 	}
 	if err := s.write(context.Background(), func(w *writeTx) error { return w.dropBlob(b.blob) }); err != nil {
-		s.log.Warn("mailstore: body of an unfinished message stays for now", "blob", b.blob, "err", err)
+		s.log.Warn("mailstore: body of an unfinished message stays for now", "blob", b.blob, "error", err)
 	}
 	b.blob = 0
 }

@@ -136,6 +136,7 @@ func TestCommitFails(t *testing.T) {
 			require.ErrorIs(t, err, errFault)
 			var temporary interface{ Temporary() bool }
 			require.ErrorAs(t, err, &temporary)
+			require.Equal(t, 1, strings.Count(err.Error(), "mailstore: "), "said once: %v", err)
 			_, err = inbox(t, store).SetFlags(t.Context(), imap.UIDSetOf(1), imap.FlagChange{Flags: imap.FlagSeen})
 			require.ErrorIs(t, err, errFault)
 			f.mode.Store(fine)

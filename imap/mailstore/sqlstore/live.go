@@ -122,7 +122,7 @@ func (l *lives) publish(b *box, c *change, log *slog.Logger) {
 	}
 	next, err := old.Apply(imap.Delta{ModSeq: b.modseq, UIDNext: b.uidNext, Put: c.puts(), Gone: c.gone, Keywords: b.keywords})
 	if err != nil { // a bug, or somebody else's hand in the database
-		log.Error("mailstore: picture does not fit", "mailbox", b.id, "err", err)
+		log.Error("mailstore: picture does not fit", "mailbox", b.id, "error", err)
 		v.broken.Store(true)
 		return
 	}
@@ -201,7 +201,7 @@ func (s *Store) load(ctx context.Context, v *live) error {
 				v.Publish(next)
 				return nil
 			}
-			s.log.Error("mailstore: picture does not fit", "mailbox", v.id, "err", err)
+			s.log.Error("mailstore: picture does not fit", "mailbox", v.id, "error", err)
 		}
 		d.Gone = imap.UIDSet{}
 		if d.Put, err = messages(ctx, r, v.id, 0); err != nil {

@@ -154,7 +154,8 @@ func (s *Store) Capabilities() imap.Capabilities {
 
 // temporary marks an error of the database.
 func temporary(err error) error {
-	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	var already *mailstore.TemporaryError
+	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.As(err, &already) {
 		return err
 	}
 	return &mailstore.TemporaryError{Err: err}

@@ -206,7 +206,7 @@ func (w *writeTx) try(group []operation) (results []error, again bool) {
 		return fail(err)
 	}
 	if err := w.exec("COMMIT"); err != nil {
-		w.s.log.Error("mailstore: commit failed", "err", err)
+		w.s.log.Error("mailstore: commit failed", "error", err)
 		return fail(fmt.Errorf("commit: %w", err))
 	}
 	w.publish()
