@@ -145,17 +145,15 @@ func (s *Sender) encrypt(ctx context.Context, c mime.Content, signers []*pgp.Ent
 	}
 	old := slices.ContainsFunc(append(s.To[:len(s.To):len(s.To)], s.Hidden...), Key.isOld)
 	data, err := protect.Spool(s.spool(), func(out io.Writer) error {
-		return buffered(out, func(out io.Writer) error {
-			return toArmor(out, pgp.MessageType, old, func(out io.Writer) error {
-				w, err := pgp.EncryptWithParams(out, to, hidden, &pgp.EncryptParams{Signers: signers, Config: cfg})
-				if err != nil {
-					return classify(err, BadKey)
-				}
-				if err := buffered(protect.Writer(ctx, w), payload.Write); err != nil {
-					return err
-				}
-				return w.Close()
-			})
+		return toArmor(out, pgp.MessageType, old, func(out io.Writer) error {
+			w, err := pgp.EncryptWithParams(out, to, hidden, &pgp.EncryptParams{Signers: signers, Config: cfg})
+			if err != nil {
+				return classify(err, BadKey)
+			}
+			if err := buffered(protect.Writer(ctx, w), payload.Write); err != nil {
+				return err
+			}
+			return w.Close()
 		})
 	})
 	if err != nil {
@@ -228,14 +226,16 @@ func hashName(h crypto.Hash) string {
 // toArmor writes what write writes as ASCII armor, lines ending in CRLF. Where an older program may read it, it has the checksum that RFC 9580 s6.1 makes superfluous: without one
 // GnuPG 2.2 takes the last line for data when the data before has no padding, and calls the message manipulated.
 func toArmor(w io.Writer, kind string, old bool, write func(io.Writer) error) error {
-	a, err := armor.EncodeWithChecksumOption(protect.LineWriter{W: w}, kind, nil, old)
-	if err != nil {
-		return err
-	}
-	if err := write(a); err != nil {
-		return err
-	}
-	return a.Close()
+	return buffered(protect.LineWriter{W: w}, func(w io.Writer) error { // the library writes line by line
+		a, err := armor.EncodeWithChecksumOption(w, kind, nil, old)
+		if err != nil {
+			return err
+		}
+		if err := write(a); err != nil {
+			return err
+		}
+		return a.Close()
+	})
 }
 
 func buffered(w io.Writer, write func(io.Writer) error) error {

@@ -1,0 +1,50 @@
+package openpgp_test
+
+import (
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/gomailroom/mailroom/mime"
+	"github.com/gomailroom/mailroom/mime/openpgp"
+)
+
+func large(b *testing.B) *mime.Composed {
+	b.Helper()
+	msg, err := mime.Letter{From: mime.Addr("", "alice@example.org"), Text: "x", Attachments: []mime.File{mime.BytesFile("a.bin", make([]byte, 16<<20))}}.Compose()
+	require.NoError(b, err)
+	return msg
+}
+
+// Benchmark signs, encrypts and opens a message with an attachment of 16 MiB.
+func Benchmark(b *testing.B) {
+	s := openpgp.Sender{Key: alice(), To: public(b, bob())}
+	r := openpgp.Receiver{Keys: openpgp.Keyring{bob()}, Senders: public(b, alice())}
+	msg := large(b)
+	signed, err := s.Sign(b.Context(), msg)
+	require.NoError(b, err)
+	encrypted, err := s.EncryptAndSign(b.Context(), msg)
+	require.NoError(b, err)
+	for _, c := range []struct {
+		name string
+		do   func() (io.Closer, error)
+	}{
+		{"Sign", func() (io.Closer, error) { return s.Sign(b.Context(), msg) }},
+		{"EncryptAndSign", func() (io.Closer, error) { return s.EncryptAndSign(b.Context(), msg) }},
+		{"Verify", func() (io.Closer, error) { return r.Verify(b.Context(), signed) }},
+		{"Decrypt", func() (io.Closer, error) { return r.Decrypt(b.Context(), encrypted) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			b.SetBytes(msg.Size())
+			for b.Loop() {
+				o, err := c.do()
+				if err != nil {
+					b.Fatal(err)
+				}
+				o.Close()
+			}
+		})
+	}
+}
