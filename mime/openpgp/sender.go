@@ -58,7 +58,7 @@ func (s *Sender) Sign(ctx context.Context, c mime.Content) (_ *Protected, err er
 	if err != nil {
 		return nil, err
 	}
-	payload, err := protect.New(c, protect.Options{Sign: true, Spool: s.spool()})
+	payload, err := protect.New(protect.WithContext(ctx, c), protect.Options{Sign: true, Spool: s.spool()})
 	if err != nil {
 		return nil, malformed(err)
 	}
@@ -133,7 +133,7 @@ func (s *Sender) encrypt(ctx context.Context, c mime.Content, signers []*pgp.Ent
 	if err != nil {
 		return nil, err
 	}
-	payload, err := protect.New(c, protect.Options{Sign: signers != nil, Encrypt: true, Subject: stdmime.QEncoding.Encode("utf-8", orDefault(s.Subject, "...")), Spool: s.spool()})
+	payload, err := protect.New(protect.WithContext(ctx, c), protect.Options{Sign: signers != nil, Encrypt: true, Subject: stdmime.QEncoding.Encode("utf-8", orDefault(s.Subject, "...")), Spool: s.spool()})
 	if err != nil {
 		return nil, malformed(err)
 	}

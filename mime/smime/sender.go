@@ -48,7 +48,7 @@ func (p *Protected) Close() error { return p.j.Close() }
 // Sign returns the message as multipart/signed, which every program shows (RFC 8551 s3.5.3). What is signed is made 7-bit first, without white space at line ends; the fields of the
 // header are signed with it.
 func (s *Sender) Sign(ctx context.Context, c mime.Content) (*Protected, error) {
-	payload, err := s.payload(c, protect.Options{Sign: true})
+	payload, err := s.payload(protect.WithContext(ctx, c), protect.Options{Sign: true})
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +104,7 @@ func (s *Sender) digest(ctx context.Context, payload *protect.Payload) (*mime.Sp
 
 // SignOpaque returns the message as application/pkcs7-mime with the text inside (RFC 8551 s3.5.2): nothing on the way touches it, and only programs with S/MIME show it.
 func (s *Sender) SignOpaque(ctx context.Context, c mime.Content) (*Protected, error) {
-	payload, err := s.payload(c, protect.Options{Sign: true})
+	payload, err := s.payload(protect.WithContext(ctx, c), protect.Options{Sign: true})
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (s *Sender) SignOpaque(ctx context.Context, c mime.Content) (*Protected, er
 
 // Encrypt returns the message encrypted for To (RFC 8551 s3.3 and s3.4), without a signature.
 func (s *Sender) Encrypt(ctx context.Context, c mime.Content) (*Protected, error) {
-	payload, err := s.payload(c, protect.Options{Encrypt: true})
+	payload, err := s.payload(protect.WithContext(ctx, c), protect.Options{Encrypt: true})
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (s *Sender) Encrypt(ctx context.Context, c mime.Content) (*Protected, error
 
 // EncryptAndSign returns the message signed, and then encrypted for To.
 func (s *Sender) EncryptAndSign(ctx context.Context, c mime.Content) (*Protected, error) {
-	payload, err := s.payload(c, protect.Options{Sign: true, Encrypt: true})
+	payload, err := s.payload(protect.WithContext(ctx, c), protect.Options{Sign: true, Encrypt: true})
 	if err != nil {
 		return nil, err
 	}
