@@ -123,7 +123,7 @@ func signAlgorithm(key crypto.Signer) (crypto.Hash, []byte, error) {
 	return 0, nil, fail(BadKey, "a key of type %T does not sign", key.Public())
 }
 
-const minRSA = 2048 // bits of keys that sign and that are encrypted to (RFC 8551 s4.5)
+const minRSA = 2048 // bits of keys that sign and that are encrypted to (RFC 8551 s4.2 and s4.4)
 
 func sign(key crypto.Signer, h crypto.Hash, text []byte) ([]byte, error) {
 	if _, ok := key.Public().(ed25519.PublicKey); ok {
@@ -185,7 +185,7 @@ func verify(cert *x509.Certificate, alg value, h crypto.Hash, text, digest, sig 
 	return nil
 }
 
-const minVerifyRSA = 2048 // RFC 8551 s4.6: smaller ones are not to be trusted any more
+const minVerifyRSA = 2048 // RFC 8551 s4.3: signatures with smaller ones are of historic mail
 
 // checkPSS reads RSASSA-PSS-params (RFC 4056): the hash is that of the text, and MGF1 has the same.
 func checkPSS(params value, h crypto.Hash) error {
