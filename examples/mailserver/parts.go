@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"time"
 
 	_ "modernc.org/sqlite"
 
@@ -101,34 +102,61 @@ func (d *data) close() error {
 	return errors.Join(errs...)
 }
 
-// newScorer gives what judges strangers' mail.
-func newScorer(c *config, filter *filter, log *slog.Logger) spam.Scorer {
+// newScorer gives what judges strangers' mail. Without a resolver checks know nothing of the network.
+func newScorer(c *config, resolver *mxresolve.Resolver, filter *filter, log *slog.Logger) spam.Scorer {
 	var r spam.Resolver = noDNS{}
-	if c.resolver != "none" {
-		r = newResolver(c)
+	if resolver != nil {
+		r = resolver
 	}
 	checks := heuristics.Checks(heuristics.Options{Resolver: r, Names: []string{c.domain}})
 	return &spam.Engine{First: auth.Checks(r), Checks: append(checks, filter.Classifier), Logger: log}
 }
 
 // newRouter says how mail for other domains leaves; nil when it cannot.
-func newRouter(c *config) queue.Router {
+func newRouter(c *config, resolver *mxresolve.Resolver) queue.Router {
 	switch {
 	case c.relay != "":
 		return &queue.RelayRouter{Addr: c.relay}
-	case c.resolver == "none":
+	case resolver == nil:
 		return nil
 	default:
-		return &queue.MXRouter{Resolver: newResolver(c)}
+		return &queue.MXRouter{Resolver: resolver}
 	}
 }
 
-func newResolver(c *config) *mxresolve.Resolver {
-	r := &mxresolve.Resolver{Names: []string{c.domain}}
+// newResolver gives the one resolver of all parts, which obeys DANE and MTA-STS; nil when DNS is not to be asked.
+func newResolver(c *config, log *slog.Logger) (*mxresolve.Resolver, error) {
+	if c.resolver == "none" {
+		return nil, nil
+	}
+	r := &mxresolve.Resolver{Names: []string{c.domain}, STS: &mxresolve.STS{}, Logger: log}
 	if addr, err := resolverAddr(c.resolver); err == nil {
 		r.Upstreams = []mxresolve.Upstream{{Addr: addr}}
 	}
-	return r
+	if c.dir != memory {
+		store, err := mxresolve.STSDir(filepath.Join(c.dir, "mta-sts"))
+		if err != nil {
+			return nil, fmt.Errorf("-dir %s: %w", c.dir, err)
+		}
+		r.STS.Store = store
+	}
+	return r, nil
+}
+
+// refreshPolicies keeps MTA-STS policies alive until the context ends (RFC 8461 s10.2).
+func refreshPolicies(ctx context.Context, r *mxresolve.Resolver, log *slog.Logger) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			if err := r.RefreshPolicies(ctx); err != nil && ctx.Err() == nil {
+				log.Warn("cannot refresh MTA-STS policies", "error", err)
+			}
+		}
+	}
 }
 
 // noDNS answers every question with a temporary error: checks then know nothing, and say so.

@@ -14,6 +14,7 @@ import (
 	"github.com/gomailroom/mailroom/imap"
 	"github.com/gomailroom/mailroom/imap/mailstore"
 	"github.com/gomailroom/mailroom/imap/mailstore/imapdrop"
+	"github.com/gomailroom/mailroom/mxresolve"
 	"github.com/gomailroom/mailroom/pop3"
 	"github.com/gomailroom/mailroom/smtp"
 	"github.com/gomailroom/mailroom/smtp/mta"
@@ -29,6 +30,7 @@ type server struct {
 	queue     *queue.Queue // nil: nothing goes elsewhere
 	servers   map[string]protocol
 	tls       *tls.Config
+	resolver  *mxresolve.Resolver // nil: DNS is not asked
 }
 
 // listener is an open listener and the flag that asked for it.
@@ -88,6 +90,9 @@ func start(ctx context.Context, c *config, stderr io.Writer) (_ *server, err err
 	if err != nil {
 		return nil, err
 	}
+	if s.resolver, err = newResolver(c, s.log); err != nil {
+		return nil, err
+	}
 	s.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
 	s.build(directory)
 	return s, nil
@@ -96,8 +101,8 @@ func start(ctx context.Context, c *config, stderr io.Writer) (_ *server, err err
 // build wires the parts together. Channel binding is left out: mutt, as Debian has it, chooses it where it is offered, and then cannot do it.
 func (s *server) build(directory *mailstore.Directory) {
 	c := s.config
-	agent := &mta.MTA{Hostname: c.domain, Store: s.data.store, Directory: directory, Scorer: newScorer(c, s.data.filter, s.log), Logger: s.log}
-	if router := newRouter(c); router != nil {
+	agent := &mta.MTA{Hostname: c.domain, Store: s.data.store, Directory: directory, Scorer: newScorer(c, s.resolver, s.data.filter, s.log), Logger: s.log}
+	if router := newRouter(c, s.resolver); router != nil {
 		s.queue = &queue.Queue{Store: s.data.queue, Router: router, Hostname: c.domain, Return: agent.Return, Logger: s.log, Drain: 4 * time.Second}
 		agent.Queue = s.queue
 	}
@@ -132,6 +137,9 @@ func (s *server) serve(ctx context.Context) error {
 				cancel(fmt.Errorf("queue: %w", err))
 			}
 		})
+	}
+	if s.resolver != nil {
+		delivering.Go(func() { refreshPolicies(ctx, s.resolver, s.log) })
 	}
 	delivering.Go(func() {
 		if err := s.data.filter.run(ctx, s); err != nil {

@@ -46,7 +46,11 @@ func (q *Queue) deliver(ctx context.Context, j *Job) {
 // attempt tries the hosts of the domain until one has talked about each recipient.
 func (q *Queue) attempt(ctx context.Context, j *Job) []outcome {
 	outcomes := make([]outcome, len(j.Indexes))
-	hosts, err := q.Router.Route(ctx, j.Domain)
+	attempt := 0
+	for _, s := range j.States {
+		attempt = max(attempt, s.Attempts)
+	}
+	hosts, err := q.Router.Route(ctx, j.Domain, attempt)
 	if err == nil && len(hosts) == 0 {
 		err = &smtp.Error{Code: 451, Enhanced: smtp.EnhancedCode{4, 4, 4}, Command: "route " + j.Domain, Text: "no host to deliver to"}
 	}

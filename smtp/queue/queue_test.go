@@ -43,7 +43,7 @@ func newWorld(t *testing.T, store *Log) *world {
 	return w
 }
 
-func (w *world) Route(_ context.Context, domain string) ([]Host, error) {
+func (w *world) Route(_ context.Context, domain string, _ int) ([]Host, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	hosts, ok := w.routes[domain]

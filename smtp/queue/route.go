@@ -7,14 +7,16 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"sync"
 
 	"github.com/gomailroom/mailroom/mxresolve"
 	"github.com/gomailroom/mailroom/smtp"
 )
 
 // A Router says where mail for a domain goes. An *smtp.Error decides by its code whether the message is returned or tried again later; any other error is temporary.
+// attempt counts the attempts before this one.
 type Router interface {
-	Route(ctx context.Context, domain string) ([]Host, error)
+	Route(ctx context.Context, domain string, attempt int) ([]Host, error)
 }
 
 // A Host is a server to hand messages to. Hosts are tried in order until one talks.
@@ -36,15 +38,19 @@ type MXRouter struct {
 	Resolver *mxresolve.Resolver // default: the zero Resolver
 	Port     int                 // default 25
 	MaxAddrs int                 // how many addresses of all hosts together are tried in one attempt; default 5
+
+	once  sync.Once
+	asked *mxresolve.Resolver // Resolver, or its default
 }
 
-// Route implements [Router].
-func (r *MXRouter) Route(ctx context.Context, domain string) ([]Host, error) {
-	resolver := r.Resolver
-	if resolver == nil {
-		resolver = &mxresolve.Resolver{}
-	}
-	plan, err := resolver.Resolve(ctx, domain)
+// Route implements [Router]. Retries begin with the other address family, so that a broken one does not hold mail up.
+func (r *MXRouter) Route(ctx context.Context, domain string, attempt int) ([]Host, error) {
+	r.once.Do(func() {
+		if r.asked = r.Resolver; r.asked == nil {
+			r.asked = &mxresolve.Resolver{}
+		}
+	})
+	plan, err := r.asked.Resolve(ctx, domain)
 	if err != nil {
 		return nil, resolveError(domain, err)
 	}
@@ -52,7 +58,8 @@ func (r *MXRouter) Route(ctx context.Context, domain string) ([]Host, error) {
 	var hosts []Host
 	for _, h := range plan.Hosts {
 		host := Host{Name: h.Name, TLS: h.TLS.Config}
-		for _, addr := range h.Addrs[:min(left, len(h.Addrs))] {
+		addrs := h.AddrsFor(attempt)
+		for _, addr := range addrs[:min(left, len(addrs))] {
 			host.Addrs = append(host.Addrs, net.JoinHostPort(addr.String(), port))
 		}
 		left -= len(host.Addrs)
@@ -86,7 +93,7 @@ type RelayRouter struct {
 }
 
 // Route implements [Router].
-func (r *RelayRouter) Route(context.Context, string) ([]Host, error) {
+func (r *RelayRouter) Route(context.Context, string, int) ([]Host, error) {
 	name, _, err := net.SplitHostPort(r.Addr)
 	if err != nil {
 		name = r.Addr
