@@ -63,7 +63,7 @@ func (v *bodyView) add(c *Part, i int, kind string, inAlternative, text, html bo
 	b := &v.body
 	media := strings.HasPrefix(c.mediaType, "image/") || strings.HasPrefix(c.mediaType, "audio/") || strings.HasPrefix(c.mediaType, "video/")
 	plain, rich := c.mediaType == "text/plain", c.mediaType == "text/html"
-	inline := c.Disposition().Type != "attachment" && (plain || rich || media) &&
+	inline := c.disposition() != "attachment" && (plain || rich || media) &&
 		(i == 0 || kind != "related" && (media || c.Filename() == ""))
 	if !inline {
 		b.Attachments = append(b.Attachments, c)
@@ -128,6 +128,9 @@ func (m *Message) join(parts []*Part, form func(*Part, string) string) (string, 
 		}
 		s, err := p.text(left)
 		left -= int64(len(s))
+		if len(parts) == 1 {
+			return form(p, s), err
+		}
 		if b.Len() > 0 && !strings.HasSuffix(b.String(), "\n") {
 			b.WriteByte('\n')
 		}
@@ -146,20 +149,67 @@ func (p *Part) Text() (string, error) { return p.text(p.msg.limits.DecodedBytes)
 func (p *Part) text(limit int64) (string, error) {
 	ct := p.ContentType()
 	charset := ct.Params.Get("charset")
-	raw, err := readLimited(p.Decoded(), p.Size(), limit)
+	raw, err := p.decoded(limit)
 	if err != nil && !errors.Is(err, ErrTooLong) {
 		return "", fmt.Errorf("mime: read part %d: %w", p.index, err)
 	}
 	charset = detectCharset(charset, p.mediaType, raw)
-	s := strings.TrimPrefix(decodeCharset(charset, raw), "\uFEFF")
-	if strings.IndexByte(s, '\r') >= 0 {
-		s = strings.ReplaceAll(s, "\r\n", "\n")
-		s = strings.ReplaceAll(s, "\r", "\n")
+	if strings.HasPrefix(strings.ToLower(charset), "utf-16") {
+		raw = []byte(decodeCharset(charset, raw)) // in which CR and LF are no octets of their own
+		charset = "utf-8"
 	}
+	s := strings.TrimPrefix(decodeCharset(charset, onlyLF(raw)), "\uFEFF")
 	if p.mediaType == "text/plain" && strings.EqualFold(ct.Params.Get("format"), "flowed") {
 		s = DecodeFlowed(s, strings.EqualFold(ct.Params.Get("delsp"), "yes"))
 	}
 	return s, err
+}
+
+// decoded returns at most limit bytes of the body without its transfer encoding. A body that is short enough is decoded in its place, without further buffers.
+func (p *Part) decoded(limit int64) ([]byte, error) {
+	size := p.Size()
+	if p.msg.src == nil || size > limit || p.encoding == EncodingUU {
+		return readLimited(p.Decoded(), size, limit)
+	}
+	b := make([]byte, size)
+	if n, err := p.msg.src.ReadAt(b, p.bodyStart); int64(n) < size {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return nil, err
+	}
+	switch p.encoding {
+	case EncodingQuotedPrintable:
+		b, _ = decodeQP(b[:0], b, true, false)
+	case EncodingBase64:
+		var s base64State
+		n := s.decode(b, b)
+		b = b[:n+s.flush(b[n:])]
+	}
+	return b, nil
+}
+
+// onlyLF makes every CRLF and CR of b an LF, in its place.
+func onlyLF(b []byte) []byte {
+	i := bytes.IndexByte(b, '\r')
+	if i < 0 {
+		return b
+	}
+	to := i
+	for i < len(b) {
+		b[to] = '\n' // for the CR at i
+		to++
+		if i++; i < len(b) && b[i] == '\n' {
+			i++
+		}
+		next := bytes.IndexByte(b[i:], '\r')
+		if next < 0 {
+			next = len(b) - i
+		}
+		to += copy(b[to:], b[i:i+next])
+		i += next
+	}
+	return b[:to]
 }
 
 // readLimited reads at most limit bytes. size is about how many there are.

@@ -132,3 +132,25 @@ func TestPartText(t *testing.T) {
 	require.Same(t, m, m.Root().Message())
 	require.Zero(t, m.Header().Offset())
 }
+
+// TestDecodedInPlace: a text is decoded in its own bytes, and comes out as the streaming decoder gives it.
+func TestDecodedInPlace(t *testing.T) {
+	t.Parallel()
+	r := rand.New(rand.NewPCG(11, 12))
+	pieces := []string{"QUJD", "QQ==", "QQ", "=", "A", "\r\n", "\n", " ", "=\r\n", "=41", "=4", "text ", "=C3=BC", "\t \r\n", "*"}
+	for range 3000 {
+		var b strings.Builder
+		for range r.IntN(40) {
+			b.WriteString(pieces[r.IntN(len(pieces))])
+		}
+		for _, e := range []string{"base64", "quoted-printable", "7bit"} {
+			p := mime.ParseBytes([]byte("Content-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: " + e + "\n\n" + b.String())).Root()
+			raw, err := io.ReadAll(p.Decoded())
+			require.NoError(t, err)
+			want := strings.ReplaceAll(strings.ReplaceAll(mime.DecodeCharset("iso-8859-1", raw), "\r\n", "\n"), "\r", "\n")
+			got, err := p.Text()
+			require.NoError(t, err)
+			require.Equal(t, want, got, "%s of %q", e, b.String())
+		}
+	}
+}

@@ -101,6 +101,14 @@ func (w word) appendBytes(dst []byte) []byte {
 	return dst
 }
 
+// withoutControls is noControls on text that mostly has nothing to take out.
+func withoutControls(s string) string {
+	if strings.IndexByte(s, '\n') < 0 && strings.IndexByte(s, '\r') < 0 && strings.IndexByte(s, 0) < 0 {
+		return s
+	}
+	return noControls.Replace(s)
+}
+
 // noControls takes out of decoded words what would be dangerous in a line: a sender may have encoded anything.
 var noControls = strings.NewReplacer("\r\n", " ", "\r", " ", "\n", " ", "\x00", " ")
 
@@ -112,7 +120,7 @@ func decodeWords(b []byte) string {
 	var charset []byte
 	flush := func() {
 		if charset != nil {
-			out.WriteString(noControls.Replace(decodeCharset(string(charset), pending)))
+			out.WriteString(withoutControls(decodeCharset(string(charset), pending)))
 			pending, charset = pending[:0], nil
 		}
 	}

@@ -2,6 +2,7 @@ package mime
 
 import (
 	"bytes"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -178,7 +179,11 @@ func (p *Parser) rewind() {
 func (p *Parser) opensBody(line []byte) bool {
 	part := &p.m.parts[p.cur]
 	c := contentFields(Header{raw: p.m.head[part.headAt:p.lineAt], limits: &p.m.limits})
-	return c.boundary != "" && string(bytes.TrimRight(line[2:], " \t")) == c.boundary
+	boundary := bytes.TrimRight(line[2:], " \t")
+	if c.boundary == "" && strings.HasPrefix(c.mediaType, "multipart/") {
+		return isBoundary(boundary) // it will be guessed
+	}
+	return c.boundary != "" && string(boundary) == c.boundary
 }
 
 // headerAtDelimiter ends a header that runs into a delimiter line.

@@ -85,14 +85,24 @@ func (p *Part) Charset() string {
 // Disposition returns the Content-Disposition (RFC 2183); its Type is "" if there is none.
 func (p *Part) Disposition() Disposition { return p.Header().Disposition() }
 
+// disposition returns the type of the Content-Disposition alone.
+func (p *Part) disposition() string {
+	f, ok := p.Header().find("Content-Disposition")
+	if !ok {
+		return ""
+	}
+	head, _ := paramHead(f.raw[f.colon+1:])
+	return internLower(stripComments(head))
+}
+
 // Filename returns the file name of the disposition, or else the name of the media type, decoded, or "". Line ends and NUL
 // are spaces; else it is what the sender wrote: never use it as a path.
 func (p *Part) Filename() string {
 	h := p.Header()
 	if name := h.Disposition().Params.Get("filename"); name != "" {
-		return noControls.Replace(name)
+		return withoutControls(name)
 	}
-	return noControls.Replace(h.ContentType().Params.Get("name"))
+	return withoutControls(h.ContentType().Params.Get("name"))
 }
 
 // ContentID returns the Content-ID without its angle brackets, or "".

@@ -135,6 +135,7 @@ func TestReEncodeComposed(t *testing.T) {
 func FuzzReEncode(f *testing.F) {
 	f.Add([]byte("Subject: x\r\n\r\n\xfc\r\n"))
 	f.Add([]byte("Content-TYpe:multipArt \n\xfc"))
+	f.Add([]byte("Content-TYpe:multipArt\n--0\n\xfd"))
 	f.Add([]byte("Content-Type: multipart/mixed; boundary=b\r\n\r\n\xfc\r\n--b\r\n\xfc\r\n--b\r\n\r\n\xfd"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		out, err := ReEncode(bytesContent(raw), Capabilities{})
