@@ -71,7 +71,8 @@
 //	RFC 5464        METADATA                     not yet
 //	RFC 5465        NOTIFY                       not yet
 //	RFC 5530        response codes               done
-//	RFC 5802, 7677  SCRAM                        SCRAM-SHA-256
+//	RFC 5802, 7677  SCRAM                        SCRAM-SHA-256, SCRAM-SHA-1 and -PLUS; also OAUTHBEARER, XOAUTH2, EXTERNAL, CRAM-MD5
+//	PROXY protocol 1 and 2                       from Server.ProxyFrom
 //	RFC 5819        LIST-STATUS                  done
 //	RFC 6154        SPECIAL-USE                  done; CREATE-SPECIAL-USE but for \All and \Flagged
 //	RFC 6851        MOVE                         done
