@@ -113,7 +113,7 @@ func (s *session) parseList(p *parser) (q listQuery, err error) {
 
 // listPattern puts reference and pattern together. INBOX is INBOX in any case.
 func listPattern(reference, pattern string) string {
-	if pattern == "" && reference == "" {
+	if pattern == "" { // whatever the reference: no name is rooted (RFC 3501 s6.3.8)
 		return ""
 	}
 	full := reference + pattern
