@@ -298,7 +298,7 @@ func monthOf(word string) int {
 		return 0
 	}
 	for m := time.January; m <= time.December; m++ {
-		name := strings.ToLower(m.String())
+		name := monthNames[m-1]
 		if word == name || len(word) == 3 && word == name[:3] || word == "sept" && m == time.September {
 			return int(m)
 		}
@@ -311,7 +311,7 @@ func isWeekday(word string) bool {
 		return false
 	}
 	for w := time.Sunday; w <= time.Saturday; w++ {
-		name := strings.ToLower(w.String())
+		name := weekdayNames[w]
 		if strings.HasPrefix(name, word) || word == "thur" || word == "thurs" || word == "tues" {
 			return true
 		}
@@ -343,3 +343,9 @@ func (d *dateParser) time() (time.Time, bool) {
 	}
 	return time.Date(d.year, time.Month(d.month), d.day, d.hour, d.minute, d.sec, 0, d.zone), true
 }
+
+// The names of months and days, in lower case.
+var (
+	monthNames   = [...]string{"january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december"}
+	weekdayNames = [...]string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
+)
