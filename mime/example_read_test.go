@@ -124,3 +124,45 @@ func ExampleBaseSubject() {
 	fmt.Println(mime.BaseSubject("Re: [list] Fwd: Lunch?"))
 	// Output: Lunch? true
 }
+
+func ExampleMessage_Edit() {
+	m := mime.ParseBytes([]byte("Subject: offer\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nSee the file.\r\n" +
+		"--b\r\nContent-Type: application/x-msdownload; name=offer.exe\r\n\r\nMZ\r\n--b--\r\n"))
+	e := m.Edit()
+	e.Add("X-Scanned", "a program was removed")
+	for _, p := range m.Attachments() {
+		e.Replace(p, mime.BytesFile("removed.txt", []byte(p.Filename()+" was removed.")))
+	}
+	changed, err := e.Compose()
+	if err != nil {
+		panic(err)
+	}
+	var b strings.Builder
+	if _, err := changed.WriteTo(&b); err != nil {
+		panic(err)
+	}
+	fmt.Print(strings.ReplaceAll(b.String(), "\r\n", "\n"))
+	// Output:
+	// X-Scanned: a program was removed
+	// Subject: offer
+	// Content-Type: multipart/mixed; boundary=b
+	//
+	// --b
+	//
+	// See the file.
+	// --b
+	// Content-Type: text/plain; charset=utf-8; name=removed.txt
+	// Content-Transfer-Encoding: 7bit
+	// Content-Disposition: attachment; filename=removed.txt
+	//
+	// offer.exe was removed.
+	// --b--
+}
+
+func ExampleSplitReply() {
+	reply, quoted := mime.SplitReply("Gern!\n\nAm Mo., 5. Jan. 2026 um 10:00 Uhr schrieb Ann <ann@example.org>:\n\n> Mittag?\n")
+	fmt.Printf("%q\n%q\n", reply, quoted)
+	// Output:
+	// "Gern!\n\n"
+	// "Am Mo., 5. Jan. 2026 um 10:00 Uhr schrieb Ann <ann@example.org>:\n\n> Mittag?\n"
+}
