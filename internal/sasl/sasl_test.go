@@ -269,7 +269,7 @@ func TestSCRAMUnknownUser(t *testing.T) {
 type impostor struct{ step int }
 
 func (i *impostor) Identity() string { return "" }
-func (i *impostor) User() string { return "" }
+func (i *impostor) User() string     { return "" }
 func (i *impostor) Next(r []byte) ([]byte, bool, error) {
 	i.step++
 	if i.step == 1 {
