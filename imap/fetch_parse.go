@@ -129,6 +129,9 @@ func (p *parser) fetch() (set string, f fetchPlan, err error) {
 
 // macro takes ALL, FAST or FULL, and nothing else.
 func (p *parser) macro() string {
+	if p.err != nil { // not to be forgotten below
+		return ""
+	}
 	start := p.i
 	if w := p.word(); w == "ALL" || w == "FAST" || w == "FULL" {
 		return w
