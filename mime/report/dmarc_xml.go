@@ -16,7 +16,7 @@ import (
 
 const (
 	maxRecords  = 20000
-	maxElements = 1 << 19
+	maxElements = 1000 // from one record to the next
 	maxDepth    = 32
 )
 
@@ -90,7 +90,7 @@ type extensionXML struct {
 // boundedXML refuses documents that are made to cost more than their length.
 type boundedXML struct {
 	d                        *xml.Decoder
-	depth, records, elements int
+	depth, records, elements int // elements since the last record began
 }
 
 func (b *boundedXML) Token() (xml.Token, error) {
@@ -101,6 +101,7 @@ func (b *boundedXML) Token() (xml.Token, error) {
 		b.elements++
 		if e.Name.Local == "record" {
 			b.records++
+			b.elements = 0
 		}
 		if b.depth > maxDepth || b.records > maxRecords || b.elements > maxElements {
 			return nil, ErrTooLarge

@@ -24,7 +24,7 @@
 // # Limits
 //
 // A part for programs is read up to 1 MiB, and 10,000 recipients. An aggregate report is read up to 8 MiB packed and 32 MiB unpacked
-// ([MaxUnpacked]), from gzip, from the first file of a zip archive, or plain, with 20,000 records and elements nested 32 deep; beyond
+// ([MaxUnpacked]), from gzip, from the first file of a zip archive, or plain, with 20,000 records of 1,000 elements, nested 32 deep; beyond
 // that it is an error, since half a count is worse than none. XML documents that declare a type are refused.
 //
 // # Standards

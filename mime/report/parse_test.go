@@ -167,7 +167,7 @@ func TestBombs(t *testing.T) {
 		"zeros in zip":     zipped("x.xml", make([]byte, MaxUnpacked+1)),
 		"deep":             gz([]byte(fmt.Sprintf(feedback, strings.Repeat("<a>", 100000)))),
 		"many records":     gz([]byte(fmt.Sprintf(feedback, strings.Repeat("<record/>", 100000)))),
-		"many reasons":     gz([]byte(fmt.Sprintf(feedback, "<record><row><policy_evaluated>"+strings.Repeat("<reason/>", 3000000)+"</policy_evaluated></row></record>"))),
+		"many reasons":     gz([]byte(fmt.Sprintf(feedback, "<record><row><policy_evaluated>"+strings.Repeat("<reason/>", 300000)+"</policy_evaluated></row></record>"))),
 		"entities":         []byte(`<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><feedback><version>&b;</version></feedback>`),
 		"external entity":  []byte(`<!DOCTYPE x SYSTEM "file:///etc/passwd"><feedback/>`),
 		"another document": []byte("<html/>"),
