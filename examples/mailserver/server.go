@@ -151,10 +151,10 @@ func (s *server) serve(ctx context.Context) error {
 	drain, stop := context.WithTimeout(context.Background(), 8*time.Second)
 	defer stop()
 	var draining sync.WaitGroup
-	for _, p := range s.servers {
+	for name, p := range s.servers {
 		draining.Go(func() {
 			if err := p.Shutdown(drain); err != nil {
-				s.log.Warn("connections were cut", "error", err)
+				s.log.Warn("connections were cut", "listener", name, "error", err)
 				p.Close()
 			}
 		})
