@@ -87,7 +87,7 @@ func decodeCharset(charset string, b []byte) string {
 			return string(s)
 		}
 	}
-	if isASCII(b) || utf8.Valid(b) {
+	if utf8.Valid(b) {
 		return string(b)
 	}
 	if c := strings.ToLower(charset); c == "utf-8" || c == "utf8" {

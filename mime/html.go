@@ -184,8 +184,8 @@ func detectCharset(declared, mediaType string, b []byte) string {
 	if bytes.HasPrefix(b, []byte("\xfe\xff")) || bytes.HasPrefix(b, []byte("\xff\xfe")) {
 		return "utf-16"
 	}
-	if mediaType == "text/html" && (declared == "" || !utf8.Valid(b)) {
-		if name := htmlCharset(b); name != "" {
+	if mediaType == "text/html" {
+		if name := htmlCharset(b); name != "" && (declared == "" || !utf8.Valid(b)) {
 			return name
 		}
 	}
