@@ -110,6 +110,7 @@ func recipientInfo(cert *x509.Certificate, key []byte) (info []byte, agreed bool
 	switch pub := cert.PublicKey.(type) {
 	case *rsa.PublicKey:
 		// PKCS #1 v1.5, which every program reads (RFC 8551 s2.3).
+		//lint:ignore SA1019 RFC 8551 s2.3 demands it of everybody, and few can do OAEP
 		encrypted, err := rsa.EncryptPKCS1v15(rand.Reader, pub, key)
 		if err != nil {
 			return nil, false, &Error{Kind: BadKey, Err: err}

@@ -123,6 +123,7 @@ func openInfo(info value, id Identity, size int) (key []byte, ours bool, err err
 	switch alg {
 	case oidRSA:
 		// What does not decrypt gives a random key, so that nobody learns from the error whether the padding was right (RFC 3218).
+		//lint:ignore SA1019 RFC 8551 s2.3 demands it of everybody; the session key makes up for a wrong padding, so nothing can be told apart
 		key, err = private.Decrypt(rand.Reader, parts[3].content, &rsa.PKCS1v15DecryptOptions{SessionKeyLen: size})
 	case oidOAEP:
 		var o *rsa.OAEPOptions
