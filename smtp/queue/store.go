@@ -28,7 +28,7 @@ type Store interface {
 	Changed() <-chan struct{}
 	// List gives all messages that are not finished, oldest first.
 	List(ctx context.Context) ([]Status, error)
-	// Retry makes all waiting recipients of a message due now; Remove drops a message without a notification. Both give ErrNotFound where
+	// Retry makes all waiting recipients of a message due now, for as long as the store is open: it need not outlast a restart. Remove drops a message without a notification. Both give ErrNotFound where
 	// there is no such message; Remove gives ErrBusy while the message is on its way.
 	Retry(ctx context.Context, id ID) error
 	Remove(ctx context.Context, id ID) error
