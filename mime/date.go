@@ -228,7 +228,7 @@ func (d *dateParser) offset(s string) bool {
 	case digits <= 2:
 		hours, minutes = n, 0
 		if rest != "" && rest[0] == ':' {
-			minutes, rest = leadingNumber(rest[1:])
+			minutes, _ = leadingNumber(rest[1:])
 		}
 	case digits > 4:
 		return true

@@ -128,12 +128,10 @@ func decodeWords(b []byte) string {
 	for i := 0; i < len(b); {
 		if !more || b[i] != '=' || i+1 >= len(b) || b[i+1] != '?' {
 			if !more {
-				i = len(b)
 				break
 			}
 			next := bytes.Index(b[i+1:], []byte("=?"))
 			if next < 0 {
-				i = len(b)
 				break
 			}
 			i += 1 + next

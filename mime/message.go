@@ -13,7 +13,6 @@ type Message struct {
 	head    []byte // bytes of all headers
 	src     io.ReaderAt
 	size    int64
-	lines   int64
 	limits  Limits
 	defects []Defect
 }

@@ -129,12 +129,11 @@ func groups(b []byte, yield func(mime.Header) bool) {
 
 // letter is what every report has in its header.
 type letter struct {
-	from, to       mime.Address
-	subject        string
-	date           time.Time
-	id, inReplyTo  string
-	references     []string
-	automaticReply bool
+	from, to      mime.Address
+	subject       string
+	date          time.Time
+	id, inReplyTo string
+	references    []string
 }
 
 func readLetter(m *mime.Message) (l letter) {
