@@ -25,6 +25,7 @@ type faulty struct {
 	flags      error
 	candidates func(within imap.UIDSet, k imap.SearchKey) (imap.UIDSet, bool, bool, error)
 	account    error
+	took       func() // for each message
 }
 
 func (f *faulty) Account(ctx context.Context, identity string) (imap.Account, error) {
@@ -55,6 +56,9 @@ func (m *faultyMailbox) Fetch(ctx context.Context, uids imap.UIDSet, want imap.W
 		for item, err := range m.Mailbox.Fetch(ctx, uids, want) {
 			if m.f.body != nil && item.Body != nil {
 				item.Body = m.f.body(item.Body)
+			}
+			if m.f.took != nil {
+				m.f.took()
 			}
 			if !yield(item, err) {
 				return

@@ -69,6 +69,32 @@ func TestSlowReader(t *testing.T) {
 	})
 }
 
+// TestSearchEndsWithItsClient searches messages that take a second each. When the client goes, so does the search; what a client sends
+// meanwhile is the next command.
+func TestSearchEndsWithItsClient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f, c := newFaulty(t)
+		for range 8 {
+			c.append("INBOX", "", hello)
+		}
+		looked := 0
+		f.took = func() { looked++; time.Sleep(time.Second) }
+		c.send("a SEARCH BODY nothing\r\n")
+		time.Sleep(1500 * time.Millisecond)
+		c.send("b NOOP\r\n")
+		require.Equal(t, "* SEARCH", c.line())
+		require.Equal(t, "a OK SEARCH completed", c.line())
+		require.Equal(t, "b OK NOOP completed", c.line())
+		require.Equal(t, 10, looked)
+		c.send("c SEARCH BODY nothing\r\n")
+		time.Sleep(1500 * time.Millisecond)
+		require.NoError(t, c.c.Close())
+		<-c.done
+		require.Less(t, looked, 14)
+	})
+}
+
 func TestIdle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

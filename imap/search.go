@@ -1,5 +1,7 @@
 package imap
 
+import "time"
+
 // cmdSearch is SEARCH and UID SEARCH (RFC 3501 s6.4.4, RFC 4731).
 func (s *session) cmdSearch(c *command) error {
 	q, err := s.parseSearch(&c.p)
@@ -117,6 +119,7 @@ func (s *session) search(key *SearchKey) (found UIDSet, highest ModSeq, err erro
 		return found, highest, err
 	}
 	var late UIDSet
+	s.polled = time.Now() // only a search that takes long is worth it
 	for item, err := range b.mbox.Fetch(s.ctx, open, m.want) {
 		if err != nil {
 			return found, highest, err
@@ -136,6 +139,9 @@ func (s *session) search(key *SearchKey) (found UIDSet, highest ModSeq, err erro
 		}
 		if s.ctx.Err() != nil {
 			return found, highest, s.ctx.Err()
+		}
+		if err := s.poll(); err != nil {
+			return found, highest, err
 		}
 	}
 	return found.Union(late), highest, nil

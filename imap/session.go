@@ -44,8 +44,10 @@ type session struct {
 	waiting  atomic.Bool // in IDLE: a change ends the waiting
 	stopping atomic.Bool // the server shuts down, or the context has ended
 
-	in  framer
-	out writer
+	in     framer
+	out    writer
+	early  []byte    // came while a command ran, and was read to see whether the client is still there
+	polled time.Time // when that was looked at last
 
 	state     state
 	tls       bool
@@ -188,6 +190,11 @@ func (s *session) read(p []byte, deadline time.Time, until waitFor) (int, error)
 			return 0, ErrServerClosed
 		case until&wakes != 0 && s.changed.Load():
 			return 0, errWoken
+		}
+		if len(s.early) > 0 {
+			n := copy(p, s.early)
+			s.early = s.early[n:]
+			return n, nil
 		}
 		n, err := s.conn.Read(p)
 		if n > 0 {

@@ -141,8 +141,7 @@ func (seg *segment) load(number uint32, replay func(Pos, byte, []byte) error) ([
 	if err != nil && err != io.EOF {
 		return nil, err
 	}
-	head = head[:n]
-	if v, ok := bytes.CutPrefix(head, []byte(headMagic)); ok && len(v) > 0 && v[0] > version {
+	if v, ok := bytes.CutPrefix(head[:n], []byte(headMagic)); ok && len(v) > 0 && v[0] > version {
 		return nil, fmt.Errorf("%w: %d; this program knows %d", ErrVersion, v[0], version)
 	}
 	if n < len(head) {

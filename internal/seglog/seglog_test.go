@@ -302,3 +302,16 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// TestShortSegments opens what a crash may leave of a segment's first octets.
+func TestShortSegments(t *testing.T) {
+	t.Parallel()
+	whole := append(segmentHeader(1, key{1, 2, 3}), make([]byte, frameHeader)...)
+	for n := range whole {
+		path := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(path, segmentName(1)), whole[:n], 0o600))
+		l, got, _ := open(t, disk.Dir(path), Options{})
+		require.Empty(t, got)
+		require.NoError(t, l.Close())
+	}
+}

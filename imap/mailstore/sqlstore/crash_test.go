@@ -240,7 +240,7 @@ func TestFlushes(t *testing.T) {
 	c.Stderr = &report
 	require.NoError(t, c.Run(), report.String())
 	flushes := 0
-	for _, m := range regexp.MustCompile(`(?m)\s(\d+)\s+(?:\d+\s+)?(?:fsync|fdatasync)$`).FindAllStringSubmatch(report.String(), -1) {
+	for _, m := range regexp.MustCompile(`(?m)^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(?:fsync|fdatasync)$`).FindAllStringSubmatch(report.String(), -1) {
 		k, err := strconv.Atoi(m[1])
 		require.NoError(t, err)
 		flushes += k
