@@ -43,6 +43,9 @@ func (m *machine) commandAuth(arg []byte) event {
 	case !m.secure && !m.plainAuth:
 		return m.fail(replyAuthTLS)
 	}
+	if len(arg) == 0 {
+		return m.fail(replySyntaxArgument)
+	}
 	name, initial, has := bytes.Cut(arg, []byte(" "))
 	m.text = strings.ToUpper(string(name))
 	if !slices.Contains(m.mechanisms, m.text) {
