@@ -228,6 +228,7 @@ func (s *session) bye(err error) error {
 		return err
 	default:
 		s.gone = true
+		s.out.flush() // a client that stopped in the middle of a command may still read the replies to those before
 		return err
 	}
 	if s.out.err == nil {
