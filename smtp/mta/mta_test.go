@@ -321,6 +321,29 @@ func TestStoreOutOfOrder(t *testing.T) {
 	})
 }
 
+// mute is a store that cannot write for alice.
+type mute struct{ *memstore.Store }
+
+func (m mute) Deliver(ctx context.Context, in mailstore.Incoming, to []mailstore.Target) []error {
+	if to[0].Account == "alice@here.test" {
+		return []error{&mailstore.TemporaryError{Err: errors.New("disk on fire")}}
+	}
+	return m.Store.Deliver(ctx, in, to)
+}
+
+// TestFailureThatCannotBeToldIsNotTaken has a message for bob and for carol, whose mailbox is full, and a sender who cannot be notified.
+func TestFailureThatCannotBeToldIsNotTaken(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.mta.Store = mute{h.store}
+		large := strings.ReplaceAll(hello+strings.Repeat("x", 1950)+"\n", "\n", "\r\n")
+		raw := h.raw("25", "EHLO x", "MAIL FROM:<alice@here.test>", "RCPT TO:<bob@here.test>", "RCPT TO:<carol@here.test>", "DATA", large+".", "QUIT")
+		require.Contains(t, raw, "451 4.3.0 the message was refused for some")
+		require.NotContains(t, raw, "taken as")
+	})
+}
+
 func TestLoop(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -12,8 +12,9 @@ import (
 )
 
 // notify sends what SMTP's one reply cannot say: who of several recipients did not get a message that was taken for others, and, where it
-// was asked for, that it was filed (RFC 3461 s5.2).
-func (l *letter) notify(ctx context.Context) {
+// was asked for, that it was filed (RFC 3461 s5.2). Where a sender cannot be told of a failure for now, the message is not taken: those who have it
+// get it again.
+func (l *letter) notify(ctx context.Context) error {
 	failed := 0
 	for _, err := range l.results {
 		if err != nil {
@@ -41,11 +42,15 @@ func (l *letter) notify(ctx context.Context) {
 		about = append(about, r)
 	}
 	if len(about) == 0 || l.envelope.From.IsNull() {
-		return
+		return nil
 	}
 	if err := l.sendNotice(ctx, about, failed > 0); err != nil {
 		l.m.log(ctx, slog.LevelError, "cannot notify a sender", slog.String("id", l.id), slog.Any("error", err))
+		if failed > 0 {
+			return &smtp.Error{Code: 451, Enhanced: smtp.EnhancedCode{4, 3, 0}, Text: "the message was refused for some, and the sender cannot be told now", Err: err}
+		}
 	}
+	return nil
 }
 
 func (l *letter) sendNotice(ctx context.Context, about []report.DSNRecipient, failed bool) error {

@@ -141,7 +141,9 @@ func (t *transaction) Data(ctx context.Context, message io.Reader) (smtp.Receipt
 		return smtp.Receipt{}, err
 	}
 	if !t.lmtp {
-		l.notify(ctx)
+		if err := l.notify(ctx); err != nil {
+			return smtp.Receipt{}, err
+		}
 	}
 	return smtp.Receipt{Text: "taken as " + l.id, Each: l.results}, nil
 }
