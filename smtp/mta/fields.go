@@ -1,6 +1,7 @@
 package mta
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/tls"
 	"fmt"
@@ -107,7 +108,7 @@ func word(s string) string {
 		}
 		return r
 	}, s)
-	return or(s, "unknown")
+	return cmp.Or(s, "unknown")
 }
 
 func ascii(s string) string {

@@ -1,6 +1,7 @@
 package mta
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -128,7 +129,7 @@ func (t *transaction) Data(ctx context.Context, message io.Reader) (smtp.Receipt
 			t.m.log(ctx, slog.LevelWarn, "cannot free a spooled message", slog.Any("error", err))
 		}
 	}()
-	if hops := len(spool.Message().Header().Values("Received")); hops > or(t.m.MaxHops, 50) {
+	if hops := len(spool.Message().Header().Values("Received")); hops > cmp.Or(t.m.MaxHops, 50) {
 		return smtp.Receipt{}, refuse(554, 5, 4, 6, "the message has been handed on too often: it loops")
 	}
 	if err := l.prepare(ctx); err != nil {
@@ -271,12 +272,4 @@ func storeError(err error) error {
 	default:
 		return &smtp.Error{Code: 451, Enhanced: smtp.EnhancedCode{4, 2, 0}, Text: "the message cannot be filed now", Err: err}
 	}
-}
-
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }

@@ -1,6 +1,7 @@
 package mta
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -160,7 +161,7 @@ func (p *pupil) learn(ctx context.Context, box imap.Mailbox, uids imap.UIDSet, i
 		if err != nil {
 			return err
 		}
-		if item.Body.Size() > or(p.MaxSize, 1<<20) {
+		if item.Body.Size() > cmp.Or(p.MaxSize, 1<<20) {
 			continue
 		}
 		message, err := mime.Parse(item.Body, item.Body.Size())

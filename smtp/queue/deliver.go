@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -117,7 +118,7 @@ func (q *Queue) send(ctx context.Context, domain string, host Host, addr string,
 		}
 		return d.Dial(ctx, addr)
 	}
-	return q.pool.SendVia(ctx, or(host.Key, strings.Join([]string{domain, host.Name, addr}, " ")), dial, e, c)
+	return q.pool.SendVia(ctx, cmp.Or(host.Key, strings.Join([]string{domain, host.Name, addr}, " ")), dial, e, c)
 }
 
 // reencode makes an 8-bit message 7-bit for a host that takes nothing else. One that cannot be changed, since it is signed or has UTF-8 in its header, is

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -65,10 +66,10 @@ func (q *Queue) setup() {
 		if q.Trace == nil {
 			q.Trace = &Trace{}
 		}
-		q.DelayNotice = or(q.DelayNotice, 4*time.Hour)
-		q.MaxParallel = or(q.MaxParallel, 100)
-		q.MaxPerDomain = or(q.MaxPerDomain, 5)
-		q.Drain = or(q.Drain, 5*time.Second)
+		q.DelayNotice = cmp.Or(q.DelayNotice, 4*time.Hour)
+		q.MaxParallel = cmp.Or(q.MaxParallel, 100)
+		q.MaxPerDomain = cmp.Or(q.MaxPerDomain, 5)
+		q.Drain = cmp.Or(q.Drain, 5*time.Second)
 		if q.Return == nil {
 			q.Return = func(ctx context.Context, e *smtp.Envelope, c smtp.Content) error {
 				_, err := q.Enqueue(ctx, e, nil, c)

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -54,7 +55,7 @@ func (r *MXRouter) Route(ctx context.Context, domain string, attempt int) ([]Hos
 	if err != nil {
 		return nil, resolveError(domain, err)
 	}
-	port, left := strconv.Itoa(or(r.Port, 25)), or(r.MaxAddrs, 5)
+	port, left := strconv.Itoa(cmp.Or(r.Port, 25)), cmp.Or(r.MaxAddrs, 5)
 	var hosts []Host
 	for _, h := range plan.Hosts {
 		host := Host{Name: h.Name, TLS: h.TLS.Config}
@@ -102,12 +103,4 @@ func (r *RelayRouter) Route(context.Context, string, int) ([]Host, error) {
 		name = "[" + ip.String() + "]"
 	}
 	return []Host{{Name: name, Addrs: []string{r.Addr}, TLS: r.TLS, ImplicitTLS: r.ImplicitTLS, LMTP: r.LMTP, Auth: r.Auth, Key: "relay " + r.Addr}}, nil
-}
-
-func or[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }
