@@ -28,11 +28,12 @@ type postfix struct {
 	client *smtp.Dialer
 }
 
-// The services of Postfix that receiving and relaying need.
+// The services of Postfix that receiving and relaying need. The queue manager is woken every second: a message that it finds still locked by the attempt
+// before goes back to the incoming queue, and lies there until the next wake-up.
 const postfixServices = `
 127.0.0.1:%s inet n - n - - smtpd
 cleanup   unix n - n - 0 cleanup
-qmgr      unix n - n 300 1 qmgr
+qmgr      unix n - n 1 1 qmgr
 rewrite   unix - - n - - trivial-rewrite
 bounce    unix - - n - 0 bounce
 defer     unix - - n - 0 bounce
