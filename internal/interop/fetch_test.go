@@ -54,11 +54,11 @@ func requireFiles(t *testing.T, letters map[string]string, names []string) {
 	}
 }
 
-// delivery makes a program that puts each message into a file of its own in the folder out.
-func delivery(t *testing.T, home string) string {
+// delivery makes a program that puts each message into a file of its own in the folder out. It ends with the last lines, if any.
+func delivery(t *testing.T, home string, last ...string) string {
 	t.Helper()
 	require.NoError(t, os.Mkdir(filepath.Join(home, "out"), 0o700))
-	script := write(t, home, "deliver", "#!/bin/sh\nset -e\nf=$(mktemp %s/out/XXXXXXXX)\ncat >\"$f\"\n", home)
+	script := write(t, home, "deliver", "#!/bin/sh\nset -e\nf=$(mktemp %s/out/XXXXXXXX)\ncat >\"$f\"\n%s\n", home, strings.Join(last, "\n"))
 	require.NoError(t, os.Chmod(script, 0o700))
 	return script
 }
@@ -126,7 +126,8 @@ func TestGetmail(t *testing.T) {
 			s := newServer(t, memory, "-plaintext-auth")
 			all := s.fill()
 			home := t.TempDir()
-			script := delivery(t, home)
+			// getmail takes no notice of a delivery that ends before it waits for it, and then waits in vain.
+			script := delivery(t, home, "sleep 0.3")
 			way := strings.NewReplacer("POP3S\n", s.port("pop3s")+"\n", "POP3\n", s.port("pop3")+"\n", "IMAPS\n", s.port("imaps")+"\n", "IMAP\n", s.port("imap")+"\n", "CA\n", common.authority+"\n").Replace(way)
 			config := func(deleting string) string {
 				return write(t, home, "getmailrc", "[retriever]\n%sserver = localhost\nusername = alice\npassword = %s\ntimeout = 20\n\n[destination]\ntype = MDA_external\npath = %s\nallow_root_commands = true\n\n"+
