@@ -128,16 +128,23 @@ func cutPath(b []byte) (inner, rest []byte, err *Error) {
 
 // parseSize is a decimal number of octets, at most 18 digits, so that sums of two fit. RFC 3030 s2, RFC 1870 s4
 func parseSize(b []byte) (n int64, ok bool) {
-	if len(b) == 0 || len(b) > 18 {
+	if len(b) > 18 || !isNumber(b) {
 		return 0, false
 	}
 	for _, c := range b {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
 		n = n*10 + int64(c-'0')
 	}
 	return n, true
+}
+
+// isNumber tells whether b is digits, at least one.
+func isNumber(b []byte) bool {
+	for _, c := range b {
+		if c < '0' || c > '9' {
+			return false
+		}
+	}
+	return len(b) > 0
 }
 
 // validHello checks the argument of EHLO: the characters of a domain or address literal, and no others, so that

@@ -48,12 +48,12 @@ func (m *machine) extensionArgument(x Extensions) string {
 		}
 	case ExtAuth:
 		return " " + strings.Join(m.mechanisms, " ")
-	case ExtLimits: // RFC 9422 s4.2
-		return " RCPTMAX=" + strconv.Itoa(m.limits.Recipients)
+	case ExtLimits: // RFC 9422 s4.2: up to six digits
+		return " RCPTMAX=" + strconv.Itoa(min(m.limits.Recipients, 999_999))
 	case ExtFutureRelease: // RFC 4865 s3
 		longest := m.limits.MaxHold
-		if longest < 0 {
-			longest = 999_999_999 * time.Second // what nine digits can say
+		if longest < 0 || longest > maxSeconds*time.Second {
+			longest = maxSeconds * time.Second
 		}
 		return " " + strconv.Itoa(int(longest/time.Second)) + " " + time.Now().Add(longest).UTC().Format(time.RFC3339)
 	case ExtXClient:

@@ -8,6 +8,12 @@ import (
 	"time"
 )
 
+const (
+	maxEnvelopeID = 100       // characters of ENVID. RFC 3461 s5.4
+	maxORCPT      = 500       // characters of ORCPT. RFC 3461 s5.4
+	maxSeconds    = 999999999 // of BY and HOLDFOR: nine digits. RFC 2852 s4, RFC 4865 s4
+)
+
 // appendMailParams writes the parameters of MAIL, each after a space. It refuses values that the syntax cannot carry,
 // so that nothing in p can add a parameter or a command.
 func appendMailParams(b []byte, p *MailParams) ([]byte, error) {
@@ -45,8 +51,10 @@ func appendMailParams(b []byte, p *MailParams) ([]byte, error) {
 		if !isPrintable(p.EnvelopeID) {
 			return b, errors.New("smtp: envelope identifier is not printable ASCII") // RFC 3461 s4.4
 		}
-		if b = appendXtext(append(b, " ENVID="...), p.EnvelopeID); len(p.EnvelopeID) > 100 {
-			return b, errors.New("smtp: envelope identifier is longer than 100 octets")
+		b = append(b, " ENVID="...)
+		start := len(b)
+		if b = appendXtext(b, p.EnvelopeID); len(b)-start > maxEnvelopeID {
+			return b, errors.New("smtp: envelope identifier is longer than 100 octets, as it is written")
 		}
 	}
 	if p.Priority != nil {
@@ -55,11 +63,19 @@ func appendMailParams(b []byte, p *MailParams) ([]byte, error) {
 		}
 		b = strconv.AppendInt(append(b, " MT-PRIORITY="...), int64(*p.Priority), 10)
 	}
-	if p.DeliverBy != nil {
-		b = appendDeliverBy(b, p.DeliverBy)
+	if d := p.DeliverBy; d != nil {
+		seconds := int64(d.Within / time.Second)
+		if seconds > maxSeconds || seconds < -maxSeconds || d.Return && seconds <= 0 { // RFC 2852 s4
+			return b, fmt.Errorf("smtp: no message can be asked to be delivered within %v", d.Within)
+		}
+		b = appendDeliverBy(b, d)
 	}
 	if p.HoldFor > 0 {
-		b = strconv.AppendInt(append(b, " HOLDFOR="...), int64(p.HoldFor/time.Second), 10)
+		seconds := int64((p.HoldFor + time.Second - 1) / time.Second)
+		if seconds > maxSeconds || !p.HoldUntil.IsZero() { // RFC 4865 s4: one of the two
+			return b, errors.New("smtp: a message is held for a time or until a date, and no longer than 999999999 seconds")
+		}
+		b = strconv.AppendInt(append(b, " HOLDFOR="...), seconds, 10)
 	}
 	if !p.HoldUntil.IsZero() {
 		b = p.HoldUntil.UTC().AppendFormat(append(b, " HOLDUNTIL="...), time.RFC3339)

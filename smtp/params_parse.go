@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -49,6 +50,9 @@ func parseMailParams(rest []byte, offered Extensions) (p MailParams, _ *Error) {
 		case "SIZE":
 			ext, twice = ExtSize, seen.Has(ExtSize)
 			n, digits := parseSize(value)
+			if !digits && len(value) <= 20 && isNumber(value) { // RFC 1870 s4: up to 20 digits, more than anyone takes
+				n, digits = math.MaxInt64, true
+			}
 			p.Size, ok = n, ok && digits
 		case "BODY":
 			ext, twice = Ext8BitMIME, p.Body != ""
@@ -83,11 +87,11 @@ func parseMailParams(rest []byte, offered Extensions) (p MailParams, _ *Error) {
 		case "ENVID":
 			ext, twice = ExtDSN, p.EnvelopeID != ""
 			d, e := decodeXtext(string(value))
-			p.EnvelopeID, ok = d, ok && e == nil && len(value) <= 300 // RFC 3461 s5.4: 100 decoded
+			p.EnvelopeID, ok = d, ok && e == nil && len(appendXtext(nil, d)) <= maxEnvelopeID // what can be handed on
 		case "MT-PRIORITY":
 			ext, twice = ExtPriority, p.Priority != nil
-			n, e := strconv.Atoi(string(value))
-			p.Priority, ok = &n, ok && e == nil && -9 <= n && n <= 9 && value[0] != '+'
+			p.Priority = parsePriority(string(value))
+			ok = ok && p.Priority != nil
 		case "BY":
 			ext, twice = ExtDeliverBy, p.DeliverBy != nil
 			p.DeliverBy = parseDeliverBy(string(value))
@@ -114,11 +118,24 @@ func parseMailParams(rest []byte, offered Extensions) (p MailParams, _ *Error) {
 	return p, nil
 }
 
-// parseDeliverBy is by-value (RFC 2852 s4); nil when it is malformed.
+// parsePriority is priority-value (RFC 6710 s6): 0, or a digit with or without a minus; nil when it is malformed.
+func parsePriority(s string) *int {
+	digit := strings.TrimPrefix(s, "-")
+	if len(digit) != 1 || digit < "0" || digit > "9" || s == "-0" {
+		return nil
+	}
+	n := int(digit[0] - '0')
+	if digit != s {
+		n = -n
+	}
+	return &n
+}
+
+// parseDeliverBy is by-value (RFC 2852 s4): a sign or none, one to nine digits, and the mode; nil when it is malformed.
 func parseDeliverBy(s string) *DeliverBy {
 	seconds, mode, ok := strings.Cut(s, ";")
 	n, err := strconv.ParseInt(seconds, 10, 64)
-	if !ok || err != nil || n < -999999999 || n > 999999999 {
+	if !ok || err != nil || len(strings.TrimLeft(seconds, "+-")) > 9 {
 		return nil
 	}
 	d := &DeliverBy{Within: time.Duration(n) * time.Second}
@@ -190,7 +207,7 @@ words:
 // parseOriginalRecipient is the value of ORCPT (RFC 3461 s4.2, RFC 6533 s3).
 func parseOriginalRecipient(s string) (o OriginalRecipient, ok bool) {
 	kind, address, _ := strings.Cut(s, ";")
-	if !isKeyword(kind) || address == "" || len(s) > 500 {
+	if !isKeyword(kind) || address == "" || len(s) > maxORCPT {
 		return o, false
 	}
 	if strings.EqualFold(kind, "utf-8") {
