@@ -46,7 +46,7 @@
 //	MessageSize       64 MiB     552 5.3.4, at MAIL by SIZE and while the message comes
 //	Recipients        1000       452 4.5.3
 //	LineLength        2048       500 5.5.2; AUTH 12288; lines of messages may have any length
-//	Errors            20         421 4.7.0
+//	BadCommands       20         421 4.7.0
 //	Refusals          200        421 4.7.0
 //	Commands          200        421 4.7.0
 //	AuthFailures      3          421 4.7.0
@@ -55,6 +55,7 @@
 //	FailDelay         500 ms     from a wrong password to 535, whatever was wrong
 //	MaxHold           90 days    501 5.5.4, of FUTURERELEASE
 //	Connections       20000      421 4.3.2
+//	PerAddress        500        421 4.7.0, connections of an address; loopback ones are not counted
 //	CommandTimeout    5 minutes  421 4.4.2, for a whole line
 //	DataTimeout       3 minutes  421 4.4.2, of silence
 //	MinRate           128        421 4.4.2, octets a second over a message

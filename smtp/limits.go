@@ -9,7 +9,7 @@ type Limits struct {
 	Recipients  int   // accepted recipients of a message; further ones get 452; default 1000. RFC 5321 s4.5.3.1.8
 	LineLength  int   // octets of a command line with its CRLF; default 2048. AUTH lines may have 12288. RFC 5321 s4.5.3.1.4, RFC 4954 s4
 
-	Errors       int // commands that were wrong in themselves, since the last accepted message, before 421; default 20
+	BadCommands  int // commands that were wrong in themselves, since the last accepted message, before 421; default 20
 	Refusals     int // MAIL and RCPT that the handler refused, since the last accepted message, before 421; default 200
 	Commands     int // commands other than RCPT and BDAT since the last accepted message before 421; default 200
 	AuthFailures int // failed authentications of a connection before 421; default 3. RFC 4954 s4
@@ -21,6 +21,7 @@ type Limits struct {
 	MaxHold time.Duration // the longest that FUTURERELEASE may ask for; default 90 days. RFC 4865 s3
 
 	Connections int // at the same time, of the whole server; further ones get 421 4.3.2; default 20000
+	PerAddress  int // at the same time from one address (IPv6: a /64), the client's behind a proxy; further ones get 421 4.7.0; default 500, more than one site needs. Loopback addresses are not counted
 
 	CommandTimeout   time.Duration // for the whole of the next command line; default 5 minutes. RFC 5321 s4.5.3.2.7
 	DataTimeout      time.Duration // silence within a message; default 3 minutes
@@ -36,7 +37,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.MessageSize, 64<<20)
 	orDefault(&l.Recipients, 1000)
 	orDefault(&l.LineLength, 2048)
-	orDefault(&l.Errors, 20)
+	orDefault(&l.BadCommands, 20)
 	orDefault(&l.Refusals, 200)
 	orDefault(&l.Commands, 200)
 	orDefault(&l.AuthFailures, 3)
@@ -45,6 +46,7 @@ func (l Limits) withDefaults() Limits {
 	orDefault(&l.FailDelay, 500*time.Millisecond)
 	orDefault(&l.MaxHold, 90*24*time.Hour)
 	orDefault(&l.Connections, 20000)
+	orDefault(&l.PerAddress, 500)
 	orDefault(&l.CommandTimeout, 5*time.Minute)
 	orDefault(&l.DataTimeout, 3*time.Minute)
 	orDefault(&l.WriteTimeout, time.Minute)

@@ -257,7 +257,7 @@ func (m *machine) enhanced(e EnhancedCode) EnhancedCode {
 
 // fail answers a command that was wrong in itself. Too many of them end the session.
 func (m *machine) fail(err *Error) event {
-	if m.errors++; err.Code != 421 && over(m.errors, m.limits.Errors) {
+	if m.errors++; err.Code != 421 && over(m.errors, m.limits.BadCommands) {
 		err = replyTooManyErrors
 	}
 	return m.refuse(err)

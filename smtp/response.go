@@ -54,6 +54,7 @@ var (
 	replyTooManyRefuse  = &Error{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Text: "too many refused addresses; closing connection"}
 	replyTooManyConns   = &Error{Code: 421, Enhanced: EnhancedCode{4, 3, 2}, Text: "too many connections; try again later"}
 	replyTimeout        = &Error{Code: 421, Enhanced: EnhancedCode{4, 4, 2}, Text: "timeout; closing connection"}
+	replyTooManyFrom    = &Error{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Text: "too many connections from your address; try again later"}
 	replyShutdown       = &Error{Code: 421, Enhanced: EnhancedCode{4, 3, 2}, Text: "server is shutting down; closing connection"}
 	replyInternalClose  = &Error{Code: 421, Enhanced: EnhancedCode{4, 3, 0}, Text: "internal error; closing connection"}
 	replyInternal       = &Error{Code: 451, Enhanced: EnhancedCode{4, 3, 0}, Text: "internal error; try again later"}

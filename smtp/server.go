@@ -5,15 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
-	"maps"
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/gomailroom/mailroom/internal/conns"
 	"github.com/gomailroom/mailroom/internal/sasl"
 )
 
@@ -79,12 +77,7 @@ type Server struct {
 	settings settings
 	setupErr error
 
-	mu        sync.Mutex
-	listeners map[net.Listener]struct{}
-	sessions  map[*session]struct{}
-	closed    bool
-	gone      chan struct{} // closed when the last session has ended after Shutdown
-	draining  atomic.Bool
+	group conns.Group
 }
 
 // settings are the server's fields with defaults, shared by its sessions.
@@ -153,39 +146,20 @@ func (s *Server) prepare() (*settings, error) {
 		if c.trace = s.Trace; c.trace == nil {
 			c.trace = &ServerTrace{}
 		}
+		g := &s.group
+		g.Closed, g.Logger, g.ProxyFrom, g.Trusted = ErrServerClosed, c.log, s.ProxyFrom, s.XClientFrom
+		g.Connections, g.PerAddress = c.limits.Connections, c.limits.PerAddress
 	})
 	return &s.settings, s.setupErr
 }
 
 // Serve accepts connections from l until Shutdown or Close, then returns [ErrServerClosed]. It closes l.
 func (s *Server) Serve(l net.Listener) error {
-	defer l.Close()
 	if _, err := s.prepare(); err != nil {
+		l.Close()
 		return err
 	}
-	if !s.addListener(l) {
-		return ErrServerClosed
-	}
-	defer s.removeListener(l)
-	wait := time.Duration(0)
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			if s.isClosed() {
-				return ErrServerClosed
-			}
-			// Out of file descriptors, or the peer was gone before it was accepted: the listener is still good.
-			if t, ok := err.(interface{ Temporary() bool }); ok && t.Temporary() { // as net/http sees it
-				wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-				s.settings.log.Warn("accept failed, trying again", "error", err, "wait", wait)
-				time.Sleep(wait)
-				continue
-			}
-			return err
-		}
-		wait = 0
-		go s.ServeConn(context.Background(), c)
-	}
+	return s.group.Serve(l, func(c net.Conn) { s.ServeConn(context.Background(), c) })
 }
 
 // ServeTLS is Serve for implicit TLS (RFC 8314), with TLSConfig.
@@ -197,106 +171,12 @@ func (s *Server) ServeTLS(l net.Listener) error {
 	return s.Serve(tls.NewListener(l, s.TLSConfig))
 }
 
-// Shutdown stops listening, and lets every connection finish the mail transaction that it is in; each then gets 421 4.3.2. It returns when all are
+// Shutdown stops listening, and lets every connection finish the mail transaction that it is in; each then gets 421 4.3.2. It returns nil when all are
 // gone, or with the error of ctx, and then Close may cut the rest.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.stop()
-	s.draining.Store(true)
-	s.mu.Lock()
-	if s.gone == nil {
-		s.gone = make(chan struct{})
-		if len(s.sessions) == 0 {
-			close(s.gone)
-		}
-	}
-	gone := s.gone
-	sessions := slices.Collect(maps.Keys(s.sessions))
-	s.mu.Unlock()
-	for _, c := range sessions {
-		c.raw.SetReadDeadline(past) // wakes it; a session within a transaction goes on
-	}
-	select {
-	case <-gone:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+func (s *Server) Shutdown(ctx context.Context) error { return s.group.Shutdown(ctx) }
 
 // Close stops listening and cuts all connections. It does not wait for handlers, whose context ends.
 func (s *Server) Close() error {
-	s.stop()
-	s.mu.Lock()
-	sessions := slices.Collect(maps.Keys(s.sessions))
-	s.mu.Unlock()
-	for _, c := range sessions {
-		c.cancel() // which closes its connection
-	}
+	s.group.Close()
 	return nil
-}
-
-// stop closes the listeners and refuses new connections.
-func (s *Server) stop() {
-	s.mu.Lock()
-	s.closed = true
-	listeners := slices.Collect(maps.Keys(s.listeners))
-	s.mu.Unlock()
-	for _, l := range listeners {
-		l.Close()
-	}
-}
-
-func (s *Server) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
-}
-
-func (s *Server) addListener(l net.Listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	if s.listeners == nil {
-		s.listeners = make(map[net.Listener]struct{})
-	}
-	s.listeners[l] = struct{}{}
-	return true
-}
-
-func (s *Server) removeListener(l net.Listener) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.listeners, l)
-}
-
-// addSession gives the reply that refuses the connection, or nil.
-func (s *Server) addSession(c *session) *Error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return replyShutdown
-	}
-	if over(len(s.sessions)+1, s.settings.limits.Connections) {
-		return replyTooManyConns
-	}
-	if s.sessions == nil {
-		s.sessions = make(map[*session]struct{})
-	}
-	s.sessions[c] = struct{}{}
-	return nil
-}
-
-func (s *Server) removeSession(c *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.sessions, c)
-	if len(s.sessions) == 0 && s.gone != nil {
-		select {
-		case <-s.gone:
-		default:
-			close(s.gone)
-		}
-	}
 }

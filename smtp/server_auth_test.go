@@ -146,7 +146,7 @@ func TestAuthLimits(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c.limits.AuthFailures, c.limits.Errors, c.limits.FailDelay = -1, -1, -1
+			c.limits.AuthFailures, c.limits.BadCommands, c.limits.FailDelay = -1, -1, -1
 			w := serve(t, &Server{Auth: fileAuth{}, InsecureAuth: true, Limits: c.limits}).hello()
 			for range 5 {
 				w.ask("AUTH PLAIN AGFsaWNlAHdyb25n", "535 5.7.8")

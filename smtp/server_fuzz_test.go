@@ -33,7 +33,7 @@ func FuzzServerSession(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, input []byte, kind uint8, seed uint64) {
 		server := func() *Server {
-			srv := &Server{Auth: fileAuth{}, InsecureAuth: true, Offer: ExtPriority | ExtDeliverBy | ExtRRVS | ExtBinaryMIME, Limits: Limits{Errors: 200, FailDelay: -1}}
+			srv := &Server{Auth: fileAuth{}, InsecureAuth: true, Offer: ExtPriority | ExtDeliverBy | ExtRRVS | ExtBinaryMIME, Limits: Limits{BadCommands: 200, FailDelay: -1}}
 			srv.Mode = Mode(kind % 3)
 			srv.Lines = LinePolicy(kind / 3 % 3)
 			if kind&64 != 0 {

@@ -119,7 +119,7 @@ func TestModel(t *testing.T) {
 	for seed := range uint64(400) {
 		random := rand.New(rand.NewPCG(seed, 7))
 		m := &model{lmtp: seed%3 == 0}
-		srv := &Server{Limits: Limits{Errors: -1, Commands: -1, Refusals: -1}}
+		srv := &Server{Limits: Limits{BadCommands: -1, Commands: -1, Refusals: -1}}
 		if m.lmtp {
 			srv.Mode = LMTP
 		}

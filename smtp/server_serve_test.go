@@ -140,7 +140,7 @@ func TestSecretsAreStruckOut(t *testing.T) {
 func TestAuthFailuresOverConnections(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		srv := &Server{Auth: fileAuth{}, InsecureAuth: true, Limits: Limits{AuthFailures: 100, Errors: 100}}
+		srv := &Server{Auth: fileAuth{}, InsecureAuth: true, Limits: Limits{AuthFailures: 100, BadCommands: 100}}
 		guess := "AUTH PLAIN " + base64.StdEncoding.EncodeToString([]byte("\x00alice\x00wrong"))
 		for range 3 {
 			w := serve(t, srv).hello()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -348,5 +349,60 @@ func TestConnectRefused(t *testing.T) {
 		w := serve(t, &Server{Handler: refusing{err}})
 		w.reply(want)
 		require.NoError(t, w.closed())
+	}
+}
+
+// Behind a trusted proxy the address is the client's, whether the proxy tells it by its header or by XCLIENT.
+func TestConnectionLimitPerAddress(t *testing.T) {
+	t.Parallel()
+	srv := &Server{Handler: &recorder{}, Limits: Limits{PerAddress: 2}, ProxyFrom: proxies[:1], XClientFrom: []netip.Prefix{netip.MustParsePrefix("192.0.2.9/32")}}
+	one, two := from(t, srv, "203.0.113.7", false).hello(), from(t, srv, "192.0.2.8", false)
+	two.send("PROXY TCP4 203.0.113.7 192.0.2.1 4711 25\r\n")
+	two.hello()
+	three := from(t, srv, "203.0.113.7", false)
+	three.reply("421 4.7.0 too many connections from your address")
+	var e *Error
+	require.ErrorAs(t, three.closed(), &e)
+	for range 3 {
+		other := from(t, srv, "192.0.2.9", false).hello()
+		other.ask("XCLIENT NAME=client.example", "220 ")
+		other.ask("XCLIENT ADDR=203.0.113.7", "421 4.7.0")
+		require.NoError(t, other.closed())
+		from(t, srv, "192.0.2.9", false).hello()
+	}
+	one.quit()
+	from(t, srv, "203.0.113.7", false).hello().quit()
+}
+
+// Nobody who has not come as far as a command holds up the end: not the proxy, nor who is expected to shake hands, nor who waits for the greeting.
+func TestEndBeforeGreeting(t *testing.T) {
+	t.Parallel()
+	ca := certs.NewCA()
+	for name, begin := range map[string]func(t *testing.T, srv *Server) *wire{
+		"PROXY header":   func(t *testing.T, srv *Server) *wire { return from(t, srv, "192.0.2.8", false) },
+		"implicit TLS":   func(t *testing.T, srv *Server) *wire { return from(t, srv, "192.0.2.9", true) },
+		"greeting delay": func(t *testing.T, srv *Server) *wire { return from(t, srv, "192.0.2.9", false) },
+		"STARTTLS": func(t *testing.T, srv *Server) *wire {
+			srv.GreetingDelay = 0
+			w := from(t, srv, "192.0.2.9", false).hello()
+			w.ask("STARTTLS", "220 ")
+			return w
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, end := range []func(*Server) error{(*Server).Close, func(s *Server) error { return s.Shutdown(context.Background()) }} {
+				synctest.Test(t, func(t *testing.T) {
+					srv := &Server{Handler: &recorder{}, TLSConfig: ca.Server("mx.example.org"), ProxyFrom: proxies[:1], GreetingDelay: time.Minute, Limits: Limits{Connections: 1}}
+					w := begin(t, srv)
+					synctest.Wait()
+					from(t, srv, "192.0.2.9", false).reply("421 4.3.2 too many")
+					within(t, 0, time.Second, func() { // to read 421
+						require.NoError(t, end(srv))
+						require.ErrorIs(t, <-w.done, ErrServerClosed)
+					})
+				})
+			}
+		})
 	}
 }

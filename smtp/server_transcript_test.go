@@ -76,7 +76,7 @@ func transcriptServer(t *testing.T, options [][]string) *Server {
 		case "recipients":
 			srv.Limits.Recipients = n
 		case "errors":
-			srv.Limits.Errors = n
+			srv.Limits.BadCommands = n
 		case "commands":
 			srv.Limits.Commands = n
 		case "refusals":

@@ -9,26 +9,24 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
 	"runtime/debug"
 	"time"
 
+	"github.com/gomailroom/mailroom/internal/conns"
 	"github.com/gomailroom/mailroom/internal/sasl"
 )
 
 // session drives a machine over a connection and asks the handler.
 type session struct {
-	srv  *Server
-	m    machine
-	raw  net.Conn        // as accepted: its deadlines are those of conn
-	conn net.Conn        // raw, or TLS on it
-	base context.Context // of the connection
-	// cancel ends base, which closes raw.
-	cancel context.CancelFunc
+	srv    *Server
+	m      machine
+	raw    net.Conn           // as accepted: its deadlines are those of conn
+	conn   net.Conn           // raw, or TLS on it
+	link   *conns.Conn        // raw among the server's connections
+	base   context.Context    // of the connection
 	ctx    context.Context    // for the handler: base, or one that ends when XCLIENT names another client
 	forget context.CancelFunc // ends ctx, when that is not base
-	stop   func() bool        // takes the closing back
 
 	peer        *Peer // replaced, never changed
 	proxyTLS    bool  // peer.TLS is what a proxy told
@@ -67,31 +65,42 @@ func (s *Server) open(ctx context.Context, c net.Conn) (*session, error) {
 		c.Close()
 		return nil, err
 	}
-	x := &session{srv: s, raw: c, conn: c, m: machine{settings: settings}}
-	x.base, x.cancel = context.WithCancel(ctx)
-	x.ctx = x.base
-	x.stop = context.AfterFunc(x.base, func() { c.Close() })
-	x.peer = &Peer{ID: rand.Text()[:13], Remote: addrPort(c.RemoteAddr()), Local: addrPort(c.LocalAddr())}
-	x.acquire()
-	if refused := s.addSession(x); refused != nil {
-		c.SetDeadline(time.Now().Add(refuseWithin))
-		x.m.close(refused)
-		x.flush()
-		x.free()
-		if refused == replyShutdown {
-			return nil, ErrServerClosed
-		}
-		return nil, refused
+	link, err := s.group.Open(ctx, c)
+	if err != nil {
+		return nil, refuse(c, err)
 	}
-	x.log("connected", "local", x.peer.Local)
+	x := &session{srv: s, raw: c, conn: c, link: link, base: link.Context, ctx: link.Context, m: machine{settings: settings}}
+	x.peer = &Peer{ID: rand.Text()[:13], Remote: link.Remote, Local: link.Local}
+	if h := link.Proxy; h != nil && h.TLS != nil {
+		x.peer.TLS, x.proxyTLS, x.m.secure = h.TLS, true, true
+	}
+	x.acquire()
+	x.log("connected", "local", x.peer.Local, "proxied", link.Proxy != nil)
 	return x, nil
+}
+
+// refuse tells a client why it is not let in, and gives the error for it.
+func refuse(c net.Conn, err error) error {
+	reply := replyShutdown
+	switch err {
+	case ErrServerClosed:
+	case conns.ErrTooMany:
+		reply, err = replyTooManyConns, replyTooManyConns
+	case conns.ErrTooManyFrom:
+		reply, err = replyTooManyFrom, replyTooManyFrom
+	default: // before anything is known of the peer there is nobody to speak to
+		c.Close()
+		return err
+	}
+	conns.Refuse(c, string(appendReply(nil, reply.Code, reply.Enhanced, reply.Text, false)))
+	return err
 }
 
 // end is deferred by ServeConn. A handler that panics costs its own connection only.
 func (x *session) end(err *error) {
 	s := x.srv
-	defer s.removeSession(x)
-	defer x.free()
+	defer x.link.End()
+	defer x.release()
 	if r := recover(); r != nil {
 		x.m.log.Error("handler panicked", "id", x.peer.ID, "remote", x.peer.Remote, "panic", r, "stack", string(debug.Stack()))
 		*err = fmt.Errorf("smtp: handler panicked: %v", r)
@@ -102,21 +111,17 @@ func (x *session) end(err *error) {
 		*err = f
 	}
 	x.bye()
-	if s.draining.Load() && *err == nil || s.isClosed() && x.base.Err() != nil {
+	if s.group.Stopping() && (*err == nil || x.base.Err() != nil) {
 		*err = ErrServerClosed
 	}
-	x.log("disconnected", "error", *err)
+	if *err == nil {
+		x.log("disconnected")
+	} else {
+		x.log("disconnected", "error", *err)
+	}
 	if t := x.m.trace.Disconnected; t != nil {
 		t(x.peer, *err)
 	}
-}
-
-// free closes the connection and gives back what the session holds.
-func (x *session) free() {
-	x.stop()
-	x.cancel()
-	x.raw.Close()
-	x.release()
 }
 
 // serve runs the session up to its last reply, which is left in the machine's out.
@@ -140,9 +145,6 @@ func (x *session) greet() error {
 	m := &x.m
 	if t := m.trace.Command; t != nil {
 		m.onCommand = func(line string) { t(x.peer, line) }
-	}
-	if err := x.proxied(); err != nil {
-		return err
 	}
 	x.trust()
 	if c, ok := x.conn.(*tls.Conn); ok {
@@ -181,7 +183,7 @@ func (x *session) next() (event, error) {
 		return e, nil
 	}
 	for {
-		if x.srv.draining.Load() && !x.busy() {
+		if x.srv.group.Stopping() && !x.busy() {
 			x.m.close(replyShutdown)
 			return eventClosed, nil
 		}
@@ -338,17 +340,6 @@ func (x *session) log(event string, attrs ...any) {
 	}
 	x.m.log.Info(event, append([]any{"id", x.peer.ID, "remote", x.peer.Remote}, attrs...)...)
 }
-
-func addrPort(a net.Addr) netip.AddrPort {
-	if t, ok := a.(*net.TCPAddr); ok {
-		ap := t.AddrPort()
-		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
-	}
-	return netip.AddrPort{}
-}
-
-// refuseWithin is the time to tell a client that there is no room for it.
-const refuseWithin = 5 * time.Second
 
 const slowDecision = time.Second
 

@@ -65,7 +65,7 @@ func (x *session) authStep(response []byte) {
 		p := x.authPeer
 		p.Identity = x.sasl.Identity()
 		x.peer = p
-		x.log("authenticated", "identity", p.Identity, "mechanism", p.Mechanism)
+		x.log("logged in", "user", p.Identity, "mechanism", p.Mechanism)
 		x.m.authDone(nil)
 	case sasl.IsTemporary(err):
 		x.m.log.Error("authentication not possible", "id", x.peer.ID, "remote", x.peer.Remote, "mechanism", x.authPeer.Mechanism, "user", x.sasl.User(), "error", err)

@@ -109,7 +109,7 @@ func (x *session) read(space []byte, deadline time.Time) error {
 func (x *session) readUntil(space []byte, deadline, final time.Time) error {
 	for {
 		x.raw.SetReadDeadline(deadline)
-		if x.srv.draining.Load() && !x.busy() { // set before Shutdown wakes us by the deadline, see there
+		if x.srv.group.Stopping() && !x.busy() { // set before Shutdown wakes us by the deadline, see there
 			x.m.close(replyShutdown)
 			return ErrServerClosed
 		}
@@ -199,9 +199,16 @@ func (x *session) handshake(c *tls.Conn) error {
 	if d := x.m.limits.HandshakeTimeout; d >= 0 {
 		x.raw.SetDeadline(time.Now().Add(d))
 	}
+	if x.srv.group.Stopping() { // as in readUntil
+		x.m.state = stateClosed
+		return ErrServerClosed
+	}
 	if err := c.HandshakeContext(x.base); err != nil {
 		x.m.out = x.m.out[:0] // there is nobody to read it
 		x.m.state = stateClosed
+		if x.srv.group.Stopping() {
+			return ErrServerClosed
+		}
 		return fmt.Errorf("smtp: TLS handshake: %w", err)
 	}
 	x.raw.SetDeadline(time.Time{})

@@ -94,7 +94,11 @@ func (x *session) accept(receipt Receipt) error {
 
 func (x *session) report(info MessageInfo) {
 	if x.m.log.Enabled(x.ctx, slog.LevelInfo) {
-		x.log("message", "octets", info.Size, "recipients", info.Recipients, "error", info.Err)
+		if info.Err == nil {
+			x.log("message", "octets", info.Size, "recipients", info.Recipients)
+		} else {
+			x.log("message refused", "octets", info.Size, "recipients", info.Recipients, "error", info.Err)
+		}
 	}
 	if t := x.m.trace.Message; t != nil {
 		t(x.peer, info)

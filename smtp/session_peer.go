@@ -5,32 +5,7 @@ import (
 	"errors"
 	"io"
 	"time"
-
-	"github.com/gomailroom/mailroom/internal/proxyproto"
 )
-
-// proxied reads the PROXY header of a peer that has to send one.
-func (x *session) proxied() error {
-	h, err := proxyproto.Accept(x.conn, x.srv.ProxyFrom)
-	if err != nil {
-		x.m.state = stateClosed // before anything is known of the peer there is nobody to speak to
-		return err
-	}
-	if h == nil {
-		return nil
-	}
-	p := *x.peer
-	if h.Source.IsValid() {
-		p.Remote, p.Local = h.Source, h.Destination
-	}
-	if h.TLS != nil {
-		p.TLS, x.proxyTLS = h.TLS, true
-		x.m.secure = true
-	}
-	x.peer = &p
-	x.log("proxied", "local", p.Local)
-	return nil
-}
 
 // trust lets the peer use XCLIENT. The context for the handler is then one that ends with what XCLIENT replaces.
 func (x *session) trust() {
@@ -52,12 +27,17 @@ func (x *session) xclient() {
 		p.Identity, p.Mechanism = "", "" // that was the proxy
 	}
 	x.m.client.apply(&p)
+	if err := x.link.CountAs(p.Remote.Addr()); err != nil {
+		x.peer = &p
+		x.m.close(replyTooManyFrom)
+		return
+	}
 	if x.m.client.hello != nil {
 		x.helloGiven = *x.m.client.hello
 	}
 	x.peer = &p
 	x.m.client = nil
-	x.log("XCLIENT", "login", p.Identity)
+	x.log("XCLIENT", "user", p.Identity)
 	x.forget()
 	x.ctx, x.forget = context.WithCancel(x.base)
 	x.m.begun(p.Identity != "")
