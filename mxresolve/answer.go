@@ -19,10 +19,11 @@ const (
 // An answer is what a question came to. It is immutable, and shared by the cache and all who asked.
 type answer struct {
 	outcome outcome
-	name    string   // the last name of the CNAME chain
-	records []record // of the asked type at that name
-	secure  bool     // AD, from an upstream that may say so
-	stale   bool     // served beyond its life
+	name    string       // the last name of the CNAME chain
+	addrs   []netip.Addr // of that name, for A and AAAA
+	data    []rdata      // of that name, for other types
+	secure  bool         // AD, from an upstream that may say so
+	stale   bool         // served beyond its life
 	expires time.Time
 	until   time.Time // serve-stale ends
 
@@ -45,31 +46,52 @@ func seconds(ttl uint32, bound time.Duration) time.Duration {
 	return min(time.Duration(ttl)*time.Second, bound)
 }
 
-// addrs returns the addresses of an answer.
-func (a *answer) addrs() []netip.Addr {
-	out := make([]netip.Addr, len(a.records))
-	for i := range a.records {
-		out[i] = a.records[i].addr.Unmap()
-	}
-	return out
+// rdata is what a record says, as in record.
+type rdata struct {
+	text string
+	pref uint16
 }
 
 // texts returns targets or texts of an answer.
 func (a *answer) texts() []string {
-	out := make([]string, len(a.records))
-	for i := range a.records {
-		out[i] = a.records[i].text
+	out := make([]string, len(a.data))
+	for i := range a.data {
+		out[i] = a.data[i].text
 	}
 	return out
 }
 
 // size is about what an answer occupies.
 func (a *answer) size() int {
-	n := 256 + len(a.name) + len(a.ede)
-	for i := range a.records {
-		n += 80 + len(a.records[i].text)
+	n := 384 + len(a.name) + len(a.ede) + 24*(cap(a.addrs)+cap(a.data))
+	for i := range a.data {
+		n += len(a.data[i].text)
 	}
 	return n
+}
+
+// take keeps the records of one type and name, and says how long the shortest of them lives.
+func (a *answer) take(records []record, typ uint16, name string) (n int, ttl time.Duration) {
+	ttl = maxTTL
+	for i := range records {
+		r := &records[i]
+		if r.typ != typ || r.name != name {
+			continue
+		}
+		if n++; r.addr.IsValid() {
+			if a.addrs == nil {
+				a.addrs = make([]netip.Addr, 0, len(records)-i)
+			}
+			a.addrs = append(a.addrs, r.addr.Unmap())
+		} else {
+			if a.data == nil {
+				a.data = make([]rdata, 0, len(records)-i)
+			}
+			a.data = append(a.data, rdata{r.text, r.pref})
+		}
+		ttl = min(ttl, seconds(r.ttl, maxTTL))
+	}
+	return n, ttl
 }
 
 // dnsError makes the cause of our errors, in the standard library's type.
@@ -117,28 +139,11 @@ func (c *chain) follow(m *message, server string, trusted bool, now time.Time) *
 		a.outcome = nxDomain
 		return c.negative(a, m, now)
 	}
-	n := 0
-	for i := range m.records {
-		if r := &m.records[i]; r.typ == c.q.typ && r.name == c.name {
-			n++
-		}
-	}
+	n, ttl := a.take(m.records, c.q.typ, c.name)
 	switch {
 	case n > 0:
 		a.outcome = found
-		a.records = m.records
-		if n < len(m.records) {
-			a.records = make([]record, 0, n)
-			for _, r := range m.records {
-				if r.typ == c.q.typ && r.name == c.name {
-					a.records = append(a.records, r)
-				}
-			}
-		}
-		for i := range a.records {
-			c.ttl = min(c.ttl, seconds(a.records[i].ttl, maxTTL))
-		}
-		a.expires = now.Add(c.ttl)
+		a.expires = now.Add(min(c.ttl, ttl))
 		return a
 	case m.hasSOA:
 		a.outcome = noData

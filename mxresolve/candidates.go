@@ -42,7 +42,7 @@ type candidates struct {
 }
 
 // sort turns MX records into candidates and skips what no lookup is needed for. Its error is for null MX.
-func (c *candidates) sort(domain string, records []record) *Error {
+func (c *candidates) sort(domain string, records []rdata) *Error {
 	c.list = make([]candidate, 0, len(records))
 	null := 0
 	for i := range records {
@@ -187,7 +187,7 @@ func (m *candidate) take(answers []*answer) {
 	for i, a := range answers {
 		switch a.outcome {
 		case found:
-			families[i] = a.addrs()
+			families[i] = a.addrs
 			m.canon = a.name
 			if m.secure = m.secure && a.secure; a.secure {
 				secure[i] = families[i]

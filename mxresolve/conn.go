@@ -50,41 +50,43 @@ type conn struct {
 // pending is a query that waits on a conn.
 type pending struct {
 	q       question
+	id      uint16
 	query   []byte
-	qlen    int
+	qlen    int // of the question within
 	leg     *leg
 	replies chan<- reply
+	space   [64]byte // for a query of common length
 }
 
 func newConn() *conn {
 	return &conn{calls: map[uint16]*pending{}, closed: make(chan struct{})}
 }
 
-// register finds a free random id for p and writes it into the query. False: use another conn.
-func (c *conn) register(p *pending) (id uint16, ok bool) {
-	var b [2]byte
+// register writes p's id into its query, or another random one if that is taken here. False: use another conn.
+func (c *conn) register(p *pending) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.retired {
-		return 0, false
+		return false
 	}
 	for range 64 {
-		rand.Read(b[:])
-		id = binary.BigEndian.Uint16(b[:])
-		if _, taken := c.calls[id]; !taken {
-			copy(p.query, b[:])
-			c.calls[id] = p
+		if _, taken := c.calls[p.id]; !taken {
+			binary.BigEndian.PutUint16(p.query, p.id)
+			c.calls[p.id] = p
 			c.queries++
-			return id, true
+			return true
 		}
+		var b [2]byte
+		rand.Read(b[:])
+		p.id = binary.BigEndian.Uint16(b[:])
 	}
-	return 0, false
+	return false
 }
 
-func (c *conn) unregister(id uint16, p *pending) {
+func (c *conn) unregister(p *pending) {
 	c.mu.Lock()
-	if c.calls[id] == p {
-		delete(c.calls, id)
+	if c.calls[p.id] == p {
+		delete(c.calls, p.id)
 	}
 	c.mu.Unlock()
 }

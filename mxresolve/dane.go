@@ -62,13 +62,11 @@ func (c *candidates) findTLSA(ctx context.Context, m *candidate, domain, canonic
 					d.names = append(d.names, name)
 				}
 			}
-			for i := range a.records {
-				if r, ok := parseTLSA(a.records[i].text); ok {
+			for _, text := range a.texts() {
+				if r, ok := parseTLSA(text); ok {
 					d.tlsa = append(d.tlsa, r)
 				}
-			}
-			for i := range a.records {
-				d.all = append(d.all, tlsaText(a.records[i].text))
+				d.all = append(d.all, tlsaText(text))
 			}
 			m.tls = TLSRequirement{dane: d}
 			if len(d.tlsa) == 0 {

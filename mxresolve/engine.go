@@ -122,64 +122,82 @@ func (e *engine) cached(q question, now time.Time) *answer {
 	if !ok || !now.Before(a.expires) {
 		return nil
 	}
+	return a
+}
+
+func (e *engine) traceCached(q question, a *answer) {
 	if t := e.r.Trace; t != nil && t.Cached != nil {
 		t.Cached(CachedInfo{Name: q.name, Type: typeText(q.typ), Stale: a.stale})
 	}
-	return a
+}
+
+// board gives the answer from the cache, or the flight that will bring it: one that is under way, or a new one, which the
+// caller has to fly. Both are looked for at one moment, so that a flight that just landed is not flown again.
+func (e *engine) board(q question) (a *answer, f *flight, pilot bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if f = e.flights[q]; f != nil {
+		if f.done == nil {
+			f.done = make(chan struct{})
+		}
+		return nil, f, false
+	}
+	if a = e.cached(q, time.Now()); a != nil {
+		return a, nil, false
+	}
+	f = &flight{}
+	e.flights[q] = f
+	return nil, f, true
+}
+
+// fly brings a flight to its end.
+func (e *engine) fly(ctx context.Context, q question, f *flight, pilot bool) *answer {
+	if pilot {
+		f.a = e.settle(ctx, q)
+		e.mu.Lock()
+		delete(e.flights, q)
+		if f.done != nil {
+			close(f.done)
+		}
+		e.mu.Unlock()
+		return f.a
+	}
+	select {
+	case <-f.done:
+		if f.a.ctxErr != nil { // who asked went away, so it is our turn
+			return e.ask(ctx, q)
+		}
+		return f.a
+	case <-ctx.Done():
+		return canceled(q, ctx)
+	}
 }
 
 // ask settles a question, from the cache, by joining who asks already, or by asking.
 func (e *engine) ask(ctx context.Context, q question) *answer {
-	if a := e.cached(q, time.Now()); a != nil {
-		return a
+	a, f, pilot := e.board(q)
+	if a == nil {
+		return e.fly(ctx, q, f, pilot)
 	}
-	for {
-		e.mu.Lock()
-		f, joined := e.flights[q]
-		if !joined {
-			f = &flight{}
-			e.flights[q] = f
-		} else if f.done == nil {
-			f.done = make(chan struct{})
-		}
-		e.mu.Unlock()
-		if !joined {
-			if f.a = e.cached(q, time.Now()); f.a == nil { // the flight before this one may just have landed
-				f.a = e.settle(ctx, q)
-			}
-			e.mu.Lock()
-			delete(e.flights, q)
-			if f.done != nil {
-				close(f.done)
-			}
-			e.mu.Unlock()
-			return f.a
-		}
-		select {
-		case <-f.done:
-			if f.a.ctxErr == nil {
-				return f.a
-			} // who asked went away, so it is our turn
-		case <-ctx.Done():
-			return canceled(q, ctx)
-		}
-	}
+	e.traceCached(q, a)
+	return a
 }
 
 // askAll settles several questions at once.
 func (e *engine) askAll(ctx context.Context, qs []question) []*answer {
 	out := make([]*answer, len(qs))
-	now := time.Now()
 	var wg sync.WaitGroup
 	for i, q := range qs {
-		if out[i] = e.cached(q, now); out[i] != nil {
-			continue
+		a, f, pilot := e.board(q)
+		switch {
+		case a != nil:
+			e.traceCached(q, a)
+			out[i] = a
+		case i == len(qs)-1:
+			out[i] = e.fly(ctx, q, f, pilot)
+		default:
+			wg.Go(func() { out[i] = e.fly(ctx, q, f, pilot) })
 		}
-		if i == len(qs)-1 {
-			out[i] = e.ask(ctx, q)
-			break
-		}
-		wg.Go(func() { out[i] = e.ask(ctx, q) })
 	}
 	wg.Wait()
 	return out

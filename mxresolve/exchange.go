@@ -3,6 +3,7 @@ package mxresolve
 import (
 	"context"
 	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"net"
 	"os"
@@ -19,8 +20,8 @@ type exchange struct {
 	q       question
 	legs    []leg
 	replies chan reply
-	turn    *time.Timer // until the next leg's turn
-	over    *time.Timer // Limits.Timeout
+	timer   *time.Timer // until the next leg's turn, or until the end
+	end     time.Time   // Limits.Timeout
 	tries   int
 }
 
@@ -32,7 +33,6 @@ type leg struct {
 	redials int
 	noEDNS  bool
 	conn    *conn
-	id      uint16
 	pending *pending
 	packets int       // made
 	firstAt time.Time // when the current packet was sent,
@@ -47,18 +47,24 @@ func (e *engine) newExchange(q question, ups []*upstream) *exchange {
 	x, _ := e.idle.Get().(*exchange)
 	if n := len(ups); x == nil || len(x.legs) != n {
 		x = &exchange{e: e, legs: make([]leg, n), replies: make(chan reply, 6*n),
-			turn: time.NewTimer(time.Hour), over: time.NewTimer(time.Hour)}
+			timer: time.NewTimer(time.Hour)}
 	}
 	x.q, x.tries = q, 0
 	for i, up := range ups {
 		x.legs[i] = leg{up: up, stream: up.network != "udp"}
 	}
-	x.over.Reset(e.limits.Timeout)
+	x.end = time.Now().Add(e.limits.Timeout)
 	return x
 }
 
-// end frees what the exchange holds and puts it back.
-func (x *exchange) end() {
+// alarm sets the timer for a wait, which may be cut short by the end.
+func (x *exchange) alarm(wait time.Duration) { x.timer.Reset(min(wait, time.Until(x.end))) }
+
+// over says that the time for the question has passed.
+func (x *exchange) over() bool { return !time.Now().Before(x.end) }
+
+// finish frees what the exchange holds and puts it back.
+func (x *exchange) finish() {
 	for i := range x.legs {
 		l := &x.legs[i]
 		l.release()
@@ -67,8 +73,7 @@ func (x *exchange) end() {
 		}
 		*l = leg{}
 	}
-	x.turn.Stop()
-	x.over.Stop()
+	x.timer.Stop()
 	x.e.idle.Put(x)
 }
 
@@ -80,7 +85,7 @@ func (e *engine) exchange(ctx context.Context, q question) (*message, *upstream,
 // exchangeWith asks some upstreams, in this order.
 func (e *engine) exchangeWith(ctx context.Context, q question, ups []*upstream) (*message, *upstream, *answer) {
 	x := e.newExchange(q, ups)
-	defer x.end()
+	defer x.finish()
 	for turn := 0; ; turn++ {
 		l := &x.legs[turn%len(x.legs)]
 		if l.failed {
@@ -100,7 +105,7 @@ func (e *engine) exchangeWith(ctx context.Context, q question, ups []*upstream) 
 		if l.stream {
 			wait = max(wait, streamDial) // TCP repeats by itself
 		}
-		x.turn.Reset(wait)
+		x.alarm(wait)
 	waiting:
 		for {
 			select {
@@ -110,16 +115,17 @@ func (e *engine) exchangeWith(ctx context.Context, q question, ups []*upstream) 
 					return m, up, nil
 				}
 				if resend && x.send(ctx, r.to.leg, wait) == nil {
-					x.turn.Reset(max(wait, streamDial))
+					x.alarm(max(wait, streamDial))
 				}
 				if l.failed {
 					break waiting
 				}
-			case <-x.turn.C:
+			case <-x.timer.C:
+				if x.over() {
+					return nil, nil, x.ended(ctx, errQuestionTimeout)
+				}
 				l.up.silent(l.lastAt, time.Now())
 				break waiting
-			case <-x.over.C:
-				return nil, nil, x.ended(ctx, errQuestionTimeout)
 			case <-ctx.Done():
 				return nil, nil, x.ended(ctx, ctx.Err())
 			}
@@ -139,17 +145,17 @@ func (x *exchange) send(ctx context.Context, l *leg, wait time.Duration) error {
 		select {
 		case l.up.slots <- struct{}{}:
 		default:
-			var next <-chan time.Time // whoever leaves the queue starts at its end again
-			if len(x.legs) > 1 {
-				x.turn.Reset(wait)
-				next = x.turn.C
+			if len(x.legs) == 1 { // whoever leaves the queue starts at its end again
+				wait = x.e.limits.Timeout
 			}
+			x.alarm(wait)
 			select {
 			case l.up.slots <- struct{}{}:
-			case <-next:
+			case <-x.timer.C:
+				if x.over() {
+					return errQuestionTimeout
+				}
 				return errBusy // the next upstream's turn
-			case <-x.over.C:
-				return errQuestionTimeout
 			case <-ctx.Done():
 				return ctx.Err()
 			}
@@ -193,22 +199,24 @@ func (l *leg) network() string {
 func (x *exchange) prepare(ctx context.Context, l *leg) error {
 	edns, mixed := l.up.abilities(time.Now())
 	edns = edns && !l.noEDNS
-	msg, qlen, err := newQuery(x.q, edns)
-	if err != nil {
+	p := &pending{q: x.q, leg: l, replies: x.replies}
+	if err := p.pack(edns); err != nil {
 		return err
 	}
+	var random [35]byte // 2 for the id, 1 for the socket, 32 for the case of letters
+	rand.Read(random[:])
+	p.id = binary.BigEndian.Uint16(random[:])
 	if mixed {
-		var bits [32]byte
-		rand.Read(bits[:])
-		mixCase(msg[headerLen:headerLen+qlen-4], bits[:])
+		mixCase(p.query[headerLen:headerLen+p.qlen-4], random[3:])
 	}
 	l.packets++
 	l.noEDNS = !edns
-	l.pending = &pending{q: x.q, query: msg, qlen: qlen, leg: l, replies: x.replies}
+	l.pending = p
+	var err error
 	if l.stream {
-		l.conn, l.id, err = l.up.streamConn(l.pending)
+		l.conn, err = l.up.streamConn(p)
 	} else {
-		l.conn, l.id, err = l.up.socket(ctx, l.pending)
+		l.conn, err = l.up.socket(ctx, p, random[2])
 	}
 	return err
 }
@@ -216,7 +224,7 @@ func (x *exchange) prepare(ctx context.Context, l *leg) error {
 // release forgets the packet that is on its way.
 func (l *leg) release() {
 	if l.conn != nil {
-		l.conn.unregister(l.id, l.pending)
+		l.conn.unregister(l.pending)
 		l.conn = nil
 	}
 }

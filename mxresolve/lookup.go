@@ -75,10 +75,10 @@ func (r *Resolver) LookupMX(ctx context.Context, name string) ([]*net.MX, error)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]net.MX, len(a.records))
-	out := make([]*net.MX, len(a.records))
-	for i := range a.records {
-		list[i] = net.MX{Host: a.records[i].text + ".", Pref: a.records[i].pref}
+	list := make([]net.MX, len(a.data))
+	out := make([]*net.MX, len(a.data))
+	for i := range a.data {
+		list[i] = net.MX{Host: a.data[i].text + ".", Pref: a.data[i].pref}
 		out[i] = &list[i]
 	}
 	slices.SortStableFunc(out, func(a, b *net.MX) int { return cmp.Compare(a.Pref, b.Pref) })
@@ -122,7 +122,7 @@ func (r *Resolver) LookupNetIP(ctx context.Context, network, host string) ([]net
 	var addrs []netip.Addr
 	var worst error
 	for i, a := range r.start().askAll(ctx, qs) {
-		addrs = append(addrs, a.addrs()...)
+		addrs = append(addrs, a.addrs...)
 		if err := answerError(host, types[i], a); err != nil && (worst == nil || a.outcome == failed) {
 			worst = err
 		}
@@ -178,7 +178,7 @@ func (r *Resolver) ForwardConfirmed(ctx context.Context, addr netip.Addr) ([]str
 		if a.outcome == failed && temporary == nil {
 			temporary = lookupError(qs[i].name, a)
 		}
-		if slices.Contains(a.addrs(), addr) {
+		if slices.Contains(a.addrs, addr) {
 			out = append(out, qs[i].name)
 		}
 	}

@@ -6,21 +6,22 @@ import (
 	"github.com/miekg/dns"
 )
 
-// newQuery makes a query with a free place for the id, and says how long its question is.
-func newQuery(q question, edns bool) (msg []byte, qlen int, err error) {
-	msg = make([]byte, headerLen, headerLen+len(q.name)+6+11)
+// pack makes the query, with a free place for the id.
+func (p *pending) pack(edns bool) (err error) {
+	msg := append(p.space[:0], make([]byte, headerLen)...)
 	msg[2] = 0x01 // RD
 	msg[3] = 0x20 // AD: we understand that bit in answers (RFC 6840 s5.7); DO is not needed for it
 	msg[5] = 1    // one question
-	if msg, err = appendQuestion(msg, q); err != nil {
-		return nil, 0, err
+	if msg, err = appendQuestion(msg, p.q); err != nil {
+		return err
 	}
-	qlen = len(msg) - headerLen
+	p.qlen = len(msg) - headerLen
 	if edns {
 		msg[11] = 1
 		msg = append(msg, 0, 0, byte(dns.TypeOPT), ednsSize>>8, ednsSize&0xff, 0, 0, 0, 0, 0, 0)
 	}
-	return msg, qlen, nil
+	p.query = msg
+	return nil
 }
 
 // mixCase flips letters of a question's name by random bits: an answer must repeat them, which a spoofer cannot guess

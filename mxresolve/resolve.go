@@ -147,7 +147,7 @@ func (e *engine) decide(ctx context.Context, ascii string) *decision {
 		p.Implicit = true // RFC 5321 s5.1: an implicit MX with preference 0, pointing to that host
 		c.list = []candidate{{name: mx.name}}
 	case found:
-		if d.err = c.sort(ascii, mx.records); d.err != nil {
+		if d.err = c.sort(ascii, mx.data); d.err != nil {
 			return d
 		}
 	}

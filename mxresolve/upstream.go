@@ -2,7 +2,6 @@ package mxresolve
 
 import (
 	"context"
-	"crypto/rand"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -97,11 +96,9 @@ func newUpstream(u Upstream, inFlight int) (*upstream, error) {
 	return up, nil
 }
 
-// socket returns a UDP socket on which p is registered, opening one when needed.
-func (u *upstream) socket(ctx context.Context, p *pending) (*conn, uint16, error) {
-	var b [1]byte
-	rand.Read(b[:])
-	i := b[0] % udpSockets
+// socket returns a UDP socket on which p is registered, opening one when needed. random chooses among them.
+func (u *upstream) socket(ctx context.Context, p *pending, random byte) (*conn, error) {
+	i := random % udpSockets
 	for range 3 {
 		u.mu.Lock()
 		c := u.sockets[i]
@@ -109,7 +106,7 @@ func (u *upstream) socket(ctx context.Context, p *pending) (*conn, uint16, error
 		if c == nil || c.worn() {
 			nc, err := u.dial(ctx, "udp", u.addr)
 			if err != nil {
-				return nil, 0, err
+				return nil, err
 			}
 			fresh := newConn()
 			fresh.nc = nc
@@ -133,21 +130,21 @@ func (u *upstream) socket(ctx context.Context, p *pending) (*conn, uint16, error
 				}
 			}
 		}
-		if id, ok := c.register(p); ok {
-			return c, id, nil
+		if c.register(p) {
+			return c, nil
 		}
 	}
-	return nil, 0, errConnClosed
+	return nil, errConnClosed
 }
 
 // streamConn returns the TCP or TLS connection, on which p is registered.
-func (u *upstream) streamConn(p *pending) (*conn, uint16, error) {
+func (u *upstream) streamConn(p *pending) (*conn, error) {
 	for range 3 {
 		u.mu.Lock()
 		c := u.stream
 		if c == nil {
 			c = newConn()
-			c.out = make(chan []byte, 16)
+			c.out = make(chan []byte, cap(u.slots))
 			u.stream = c
 			go func() {
 				c.runStream(u.dialStream)
@@ -155,12 +152,12 @@ func (u *upstream) streamConn(p *pending) (*conn, uint16, error) {
 			}()
 		}
 		u.mu.Unlock()
-		if id, ok := c.register(p); ok {
-			return c, id, nil
+		if c.register(p) {
+			return c, nil
 		}
 		u.dropStream(c)
 	}
-	return nil, 0, errConnClosed
+	return nil, errConnClosed
 }
 
 func (u *upstream) dropStream(c *conn) {

@@ -46,18 +46,21 @@ func TestParse(t *testing.T) {
 	}
 }
 
-func TestNewQuery(t *testing.T) {
+func TestPackQuery(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"", "org", "example.org", `a\.b.example.org`, `\000\255.x`, strings.Repeat("a", 63) + ".x"} {
 		for _, edns := range []bool{false, true} {
-			b, qlen, err := newQuery(question{name, typeMX}, edns)
-			require.NoError(t, err)
+			p := pending{q: question{name, typeMX}}
+			require.NoError(t, p.pack(edns))
+			b, qlen := p.query, p.qlen
 			var m dns.Msg
 			require.NoError(t, m.Unpack(b))
 			require.Equal(t, name+".", strings.TrimSuffix(m.Question[0].Name, ".")+".")
 			require.True(t, m.RecursionDesired && m.AuthenticatedData && !m.CheckingDisabled && !m.Response)
 			require.Equal(t, edns, m.IsEdns0() != nil)
-			require.Equal(t, b[headerLen:headerLen+qlen], b[headerLen:headerLen+qlen])
+			want, err := (&dns.Msg{Question: m.Question}).Pack()
+			require.NoError(t, err)
+			require.Equal(t, want[headerLen:], b[headerLen:headerLen+qlen])
 			if edns {
 				require.EqualValues(t, 1232, m.IsEdns0().UDPSize())
 				require.Len(t, b, headerLen+qlen+11)
@@ -65,15 +68,15 @@ func TestNewQuery(t *testing.T) {
 		}
 	}
 	for _, name := range []string{".", "a..b", ".a", "a.", strings.Repeat("a", 64), strings.Repeat("abc.", 64) + "x", `\`, `a\`} {
-		_, _, err := newQuery(question{name, typeMX}, true)
-		require.Error(t, err, name)
+		require.Error(t, (&pending{q: question{name, typeMX}}).pack(true), name)
 	}
 }
 
 func TestMixCase(t *testing.T) {
 	t.Parallel()
-	b, qlen, err := newQuery(question{strings.Repeat("a", 63) + "." + strings.Repeat("z", 50) + ".0-9_@[`{.x", typeMX}, false)
-	require.NoError(t, err)
+	p := pending{q: question{strings.Repeat("a", 63) + "." + strings.Repeat("z", 50) + ".0-9_@[`{.x", typeMX}}
+	require.NoError(t, p.pack(false))
+	b, qlen := p.query, p.qlen
 	name := b[headerLen : headerLen+qlen-4]
 	before := string(name)
 	bits := make([]byte, 32)
@@ -145,7 +148,7 @@ func FuzzParseDomain(f *testing.F) {
 		}
 		require.True(t, ip.IsValid() != (ascii != ""))
 		if ascii != "" {
-			_, _, e := newQuery(question{ascii, typeMX}, true)
+			e := (&pending{q: question{ascii, typeMX}}).pack(true)
 			require.NoError(t, e, "what is accepted can be asked")
 			again, _, e2 := parseDomain(ascii)
 			require.Nil(t, e2)
