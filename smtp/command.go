@@ -83,6 +83,11 @@ func lookupVerb(name []byte) verb {
 	return verbUnknown
 }
 
+// isBDAT tells whether a line begins as BDAT does, whatever follows: octets that are no commands may come behind it.
+func isBDAT(line []byte) bool {
+	return len(line) >= 4 && bytes.EqualFold(line[:4], []byte("BDAT")) && (len(line) == 4 || !isAlnum(line[4]))
+}
+
 // trimSpace drops spaces and tabs at both ends.
 func trimSpace(b []byte) []byte {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {

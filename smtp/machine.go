@@ -133,6 +133,9 @@ func (m *machine) line() ([]byte, bool) {
 			return nil, false
 		case i < 0 && len(p) < m.lineLimit(p):
 			return nil, false
+		case i < 0 && !m.skipping && m.state == stateCommand && isBDAT(p):
+			m.fail(replyChunkSyntax)
+			return nil, false
 		case i < 0: // RFC 5321 s4.5.3.1.4: one reply for the whole line
 			m.skipping = true
 			m.in.take(len(p) - 1) // the last may be the CR of the end
@@ -140,13 +143,17 @@ func (m *machine) line() ([]byte, bool) {
 		}
 		m.in.take(i + 1)
 		if m.skipping || i+1 > m.lineLimit(p) {
+			whole := !m.skipping
 			m.skipping = false
 			m.lineCount++
-			if m.state == stateResponse {
+			switch {
+			case m.state == stateResponse:
 				m.state = stateCommand
 				m.event = eventInput
 				m.fail(replyAuthLong)
-			} else {
+			case whole && isBDAT(p):
+				m.fail(replyChunkSyntax)
+			default:
 				m.fail(replyLineLong)
 			}
 			if m.state == stateClosed {
@@ -188,15 +195,27 @@ func (m *machine) command(line []byte) event {
 	if m.state == stateResponse {
 		return m.authResponse(line)
 	}
+	v, arg := parseCommand(line)
+	if v == verbUnknown && isBDAT(line) {
+		v = verbBDAT // though not in a form that says how long the chunk is
+	}
 	for _, c := range line {
 		if c < ' ' && c != '\t' || c == 0x7f {
+			if v == verbBDAT {
+				return m.fail(replyChunkSyntax)
+			}
 			return m.fail(replySyntax)
 		}
 	}
-	v, arg := parseCommand(line)
 	if v != verbRCPT && v != verbBDAT {
 		if m.commands++; v != verbQUIT && over(m.commands, m.limits.Commands) {
 			return m.fail(replyTooManyCmds)
+		}
+	}
+	switch v {
+	case verbMAIL, verbRCPT, verbDATA, verbVRFY, verbEXPN:
+		if first := m.barred(); first != nil {
+			return m.fail(first)
 		}
 	}
 	switch v {
@@ -244,7 +263,12 @@ func (m *machine) command(line []byte) event {
 
 // say writes a reply.
 func (m *machine) say(code int, enhanced EnhancedCode, text string) event {
-	m.out = appendReply(m.out, code, m.enhanced(enhanced), text, m.utf8)
+	moved := code == 251 || code == 551 // what may name a mailbox outside ASCII. RFC 6531 s3.7.4.1
+	if moved && !m.utf8 && !isASCII(text) {
+		code--
+		text = "user not local"
+	}
+	m.out = appendReply(m.out, code, m.enhanced(enhanced), text, moved && m.utf8)
 	return eventInput
 }
 

@@ -52,6 +52,9 @@ func (m *machine) commandAuth(arg []byte) event {
 		return m.fail(replyAuthMechanism)
 	}
 	m.response = nil
+	if has && m.text == "CRAM-MD5" { // the server speaks first. So it does in LOGIN, where many clients send the name at once
+		return m.fail(replyAuthInitial)
+	}
 	if has {
 		var err error
 		if m.response, err = sasl.DecodeInitial(trimSpace(initial)); err != nil {

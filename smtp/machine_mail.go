@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -88,17 +89,32 @@ func (m *machine) offered() Extensions {
 	return x
 }
 
+// barred tells what the client has to do first, before anything that concerns mail: TLS or authentication. RFC 3207 s4, RFC 4954 s6
+func (m *machine) barred() *Error {
+	switch {
+	case m.requireTLS && !m.secure,
+		m.requireAuth && !m.authenticated && !m.secure && m.canTLS && !m.plainAuth:
+		return replyMustTLS
+	case m.requireAuth && !m.authenticated:
+		return replyMustAuth
+	}
+	return nil
+}
+
+// nobody is the reply to DATA and BDAT while no recipient was accepted.
+func (m *machine) nobody() *Error {
+	if m.mode == LMTP { // RFC 2033 s4.2
+		return replyNoRcptLMTP
+	}
+	return replyNoRcpt
+}
+
 func (m *machine) commandMail(arg []byte) event {
 	switch {
 	case m.hello == "":
 		return m.fail(replyNeedHello)
 	case m.transaction != transactionNone:
 		return m.fail(replyNested)
-	case m.requireTLS && !m.secure,
-		m.requireAuth && !m.authenticated && !m.secure && m.canTLS && !m.plainAuth:
-		return m.fail(replyMustTLS)
-	case m.requireAuth && !m.authenticated:
-		return m.fail(replyMustAuth)
 	}
 	arg, ok := cutKeyword(arg, "FROM:")
 	if !ok {
@@ -116,7 +132,7 @@ func (m *machine) commandMail(arg []byte) event {
 		return m.fail(wrong)
 	}
 	if !m.mail.UTF8 && !m.from.IsASCII() {
-		return m.fail(replyNeedUTF8)
+		return m.fail(replySenderUTF8)
 	}
 	if over(m.mail.Size, m.limits.MessageSize) { // RFC 1870 s6.1
 		return m.refuse(replyTooLarge)
@@ -160,7 +176,7 @@ func (m *machine) commandRcpt(arg []byte) event {
 		return m.fail(replyRcptSyntax)
 	}
 	if !m.utf8 && !m.to.IsASCII() {
-		return m.fail(replyNeedUTF8)
+		return m.fail(replyRcptUTF8)
 	}
 	if m.rcpt, wrong = parseRcptParams(rest, m.offered()); wrong != nil {
 		return m.fail(wrong)
@@ -182,7 +198,7 @@ func (m *machine) commandData(arg []byte) event {
 	case m.mail.Body == BodyBinaryMIME: // RFC 3030 s3
 		return m.fail(replyBinaryData)
 	case m.accepted == 0:
-		return m.refuse(replyNoRcpt)
+		return m.refuse(m.nobody())
 	}
 	return eventData
 }
@@ -198,6 +214,8 @@ func (m *machine) commandBdat(arg []byte) event {
 	c := &m.content
 	c.chunk, c.chunkSize, c.last = size, size, hasLast
 	switch {
+	case m.barred() != nil:
+		return m.discard(m.barred())
 	case m.hello == "":
 		return m.discard(replyNeedHello)
 	case !m.offered().Has(ExtChunking):
@@ -207,7 +225,7 @@ func (m *machine) commandBdat(arg []byte) event {
 	case m.transaction == transactionFailed:
 		return m.discard(replyChunkFailed)
 	case m.accepted == 0:
-		return m.discard(replyNoRcpt)
+		return m.discard(m.nobody())
 	}
 	m.state = stateChunk
 	if m.transaction == transactionOpen {
@@ -336,13 +354,13 @@ func (m *machine) commandVerify(arg []byte, can bool, e event) event {
 		return m.fail(replySyntaxArgument)
 	}
 	m.text, m.verifyUTF8 = string(arg), false
-	if name, ok := strings.CutSuffix(m.text, " SMTPUTF8"); ok && m.offered().Has(ExtSMTPUTF8) { // RFC 6531 s3.7.4.2
-		m.text, m.verifyUTF8 = name, true
+	if i := strings.LastIndexByte(m.text, ' '); i > 0 && strings.EqualFold(m.text[i:], " SMTPUTF8") && m.offered().Has(ExtSMTPUTF8) { // RFC 6531 s3.7.4.2
+		m.text, m.verifyUTF8 = m.text[:i], true
 	} else if !isASCII(m.text) {
-		return m.fail(replyNeedUTF8)
+		return m.fail(replyRcptUTF8)
 	}
 	if !can && e == eventVerify { // RFC 5321 s3.5.3, s7.3
-		return m.say(252, EnhancedCode{2, 1, 5}, "cannot verify, send the message to find out")
+		return m.say(252, EnhancedCode{2, 0, 0}, "cannot verify, send the message to find out")
 	}
 	if !can {
 		return m.fail(replyNotOffered)
@@ -360,6 +378,10 @@ func (m *machine) sayMailboxes(list []Mailbox) {
 		return
 	case len(list) > 1 && e == eventVerify:
 		m.refuse(replyAmbiguous)
+		return
+	}
+	if !m.verifyUTF8 && slices.ContainsFunc(list, func(b Mailbox) bool { return !b.IsASCII() }) { // RFC 6531 s3.7.4.2
+		m.say(252, EnhancedCode{2, 6, 8}, "the answer needs SMTPUTF8")
 		return
 	}
 	var b strings.Builder

@@ -19,7 +19,8 @@ var (
 	replyPathSyntax     = &Error{Code: 501, Enhanced: EnhancedCode{5, 5, 4}, Text: "a path in angle brackets is needed"}
 	replySenderSyntax   = &Error{Code: 553, Enhanced: EnhancedCode{5, 1, 7}, Text: "sender address is malformed"}
 	replyRcptSyntax     = &Error{Code: 553, Enhanced: EnhancedCode{5, 1, 3}, Text: "recipient address is malformed"}
-	replyNeedUTF8       = &Error{Code: 553, Enhanced: EnhancedCode{5, 6, 7}, Text: "address needs SMTPUTF8"} // RFC 6531 s3.5
+	replySenderUTF8     = &Error{Code: 550, Enhanced: EnhancedCode{5, 6, 7}, Text: "address needs SMTPUTF8"} // RFC 6531 s3.5
+	replyRcptUTF8       = &Error{Code: 553, Enhanced: EnhancedCode{5, 6, 7}, Text: "address needs SMTPUTF8"} // RFC 6531 s3.5
 	replyNotNow         = &Error{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Text: "command out of sequence"}
 	replyNeedHello      = &Error{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Text: "EHLO first"}
 	replyNeedMail       = &Error{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Text: "MAIL first"}
@@ -28,6 +29,7 @@ var (
 	replyHoldLong       = &Error{Code: 501, Enhanced: EnhancedCode{5, 5, 4}, Text: "release is too far in the future"}
 	replyNested         = &Error{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Text: "a mail transaction is open"}
 	replyNoRcpt         = &Error{Code: 554, Enhanced: EnhancedCode{5, 5, 1}, Text: "no valid recipients"} // RFC 5321 s3.3, RFC 2920 s3.1
+	replyNoRcptLMTP     = &Error{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Text: "no valid recipients"} // RFC 2033 s4.2
 	replyBinaryData     = &Error{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Text: "BINARYMIME needs BDAT"}
 	replyChunkFailed    = &Error{Code: 503, Enhanced: EnhancedCode{5, 5, 1}, Text: "an earlier chunk failed, RSET first"}
 	replyChunkSyntax    = &Error{Code: 421, Enhanced: EnhancedCode{4, 5, 4}, Text: "chunk size not understood; closing connection"}
@@ -37,6 +39,7 @@ var (
 	replyAuthTLS        = &Error{Code: 538, Enhanced: EnhancedCode{5, 7, 11}, Text: "encryption required for authentication"}
 	replyAuthMechanism  = &Error{Code: 504, Enhanced: EnhancedCode{5, 5, 4}, Text: "mechanism not offered"}
 	replyAuthBase64     = &Error{Code: 501, Enhanced: EnhancedCode{5, 5, 2}, Text: "not valid base64"}
+	replyAuthInitial    = &Error{Code: 501, Enhanced: EnhancedCode{5, 7, 0}, Text: "the mechanism has no initial response"} // RFC 4954 s4
 	replyAuthCancelled  = &Error{Code: 501, Enhanced: EnhancedCode{5, 7, 0}, Text: "authentication cancelled"}
 	replyAuthLong       = &Error{Code: 500, Enhanced: EnhancedCode{5, 5, 6}, Text: "authentication exchange line too long"}
 	replyAuthFailed     = &Error{Code: 535, Enhanced: EnhancedCode{5, 7, 8}, Text: "authentication failed"}
@@ -100,7 +103,7 @@ func appendReply(b []byte, code int, enhanced EnhancedCode, text string, utf8OK 
 	}
 }
 
-// appendText writes one line of reply text: printable ASCII, and UTF-8 where the client asked for it (RFC 6531 s3.7.4.1).
+// appendText writes one line of reply text: printable ASCII, and UTF-8 where the client allowed it (RFC 6531 s3.7.4).
 func appendText(b []byte, s string, utf8OK bool) []byte {
 	s = strings.TrimRight(s, "\r")
 	for i, r := range s {

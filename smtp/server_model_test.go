@@ -20,6 +20,14 @@ type model struct {
 func (m *model) expect(class string) { m.want = append(m.want, class) }
 func (m *model) reset()              { m.open, m.chunks, m.failed, m.accepted = false, false, false, 0 }
 
+// nobody is the class of the reply to a message for no recipients.
+func (m *model) nobody() string {
+	if m.lmtp {
+		return "503"
+	}
+	return "554"
+}
+
 var modelBodies = []string{"", "x\r\n", "..x\r\n", "a\r\n\r\n..\r\nb\r\n", strings.Repeat("long line of a long message\r\n", 400)}
 
 // step makes up one command and says what must be answered.
@@ -62,7 +70,7 @@ func (m *model) step(r *rand.Rand) string {
 			m.expect("503")
 			return "DATA\r\n"
 		case m.accepted == 0:
-			m.expect("554")
+			m.expect(m.nobody())
 			return "DATA\r\n"
 		}
 		m.expect("354")
@@ -84,7 +92,7 @@ func (m *model) step(r *rand.Rand) string {
 		case !m.open:
 			m.expect("503")
 		case m.accepted == 0:
-			m.expect("554")
+			m.expect(m.nobody())
 		case last != "":
 			m.final()
 		default:

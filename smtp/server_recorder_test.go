@@ -65,6 +65,8 @@ func decide(local string) error {
 		panic("recorder")
 	case "inject":
 		return &Error{Code: 550, Text: "a\r\n250 OK\x00\tü"}
+	case "moved":
+		return &Error{Code: 551, Enhanced: EnhancedCode{5, 1, 6}, Text: "try <bäb@example.com>"}
 	case "code":
 		return &Error{Code: 250, Text: "fooled"}
 	case "class":

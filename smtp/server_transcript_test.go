@@ -3,6 +3,7 @@ package smtp
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"flag"
 	"fmt"
@@ -93,6 +94,10 @@ func transcriptServer(t *testing.T, options [][]string) *Server {
 			srv.XClientFrom = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}
 		case "tokens":
 			srv.Tokens, srv.InsecureAuth = fileTokens{}, true
+		case "secrets":
+			srv.Secrets, srv.InsecureAuth = fileSecrets{}, true
+		case "requiretls":
+			srv.RequireTLS, srv.TLSConfig = true, &tls.Config{}
 		case "withhold":
 			srv.Withhold = ExtChunking | ExtDSN | ExtEnhancedStatusCodes | ExtSMTPUTF8
 		case "verify":
@@ -112,6 +117,8 @@ func verifyBob(_ context.Context, _ *Peer, name string) ([]Mailbox, error) {
 		return []Mailbox{bob}, nil
 	case "bobs":
 		return []Mailbox{bob, bobby}, nil
+	case "baeb":
+		return []Mailbox{{"bäb", "example.org"}}, nil
 	}
 	return nil, decide(name)
 }
