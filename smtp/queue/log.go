@@ -54,7 +54,8 @@ type Log struct {
 	entries map[ID]*entry
 	adding  map[uint32]int // heads of the log when the additions that are under way began
 	lastID  ID
-	live    int64 // octets of the frames of live messages
+	live    int64          // octets of the frames of live messages
+	holds   map[uint32]int // live messages in each segment of the log
 }
 
 // OpenLog opens the queue in a directory, and creates both if they are missing. What an earlier process left is there again. Broken
@@ -86,7 +87,7 @@ func NewMemory() *Log {
 
 func openLog(fsys disk.FS, opt LogOptions) (*Log, error) {
 	l := &Log{fs: fsys, logger: opt.Logger, segment: opt.SegmentSize, changed: make(chan struct{}, 1), unlock: func() error { return nil },
-		compactKick: make(chan struct{}, 1), compactDone: make(chan struct{}), entries: map[ID]*entry{}, adding: map[uint32]int{}}
+		compactKick: make(chan struct{}, 1), compactDone: make(chan struct{}), entries: map[ID]*entry{}, adding: map[uint32]int{}, holds: map[uint32]int{}}
 	if l.logger == nil {
 		l.logger = slog.New(slog.DiscardHandler)
 	}
@@ -130,11 +131,11 @@ func (l *Log) replay(pos seglog.Pos, kind byte, payload []byte, envelopes map[ID
 			return fmt.Errorf("segment %d, offset %d: %w", pos.Segment, pos.Offset, err)
 		}
 		if old := l.entries[r.ID]; old != nil { // it was moved
-			l.live -= old.frame
+			l.leave(old)
 		}
-		l.entries[r.ID] = &entry{id: r.ID, pos: pos, file: r.File, text: int64(text), size: r.Size, frame: int64(len(payload)), states: r.States}
+		e := &entry{id: r.ID, pos: pos, file: r.File, text: int64(text), size: r.Size, frame: int64(len(payload)), states: r.States}
+		l.enter(e)
 		envelopes[r.ID] = r.Message.Envelope.To
-		l.live += int64(len(payload))
 		l.lastID = max(l.lastID, r.ID)
 	case frameStates, frameRemoved:
 		r, err := decodeStates(payload)
@@ -147,8 +148,7 @@ func (l *Log) replay(pos seglog.Pos, kind byte, payload []byte, envelopes map[ID
 			return nil // a message that is finished
 		}
 		if kind == frameRemoved {
-			l.live -= e.frame
-			delete(l.entries, r.ID)
+			l.leave(e)
 			return nil
 		}
 		for i, s := range r.States {
@@ -160,6 +160,21 @@ func (l *Log) replay(pos seglog.Pos, kind byte, payload []byte, envelopes map[ID
 		return fmt.Errorf("segment %d, offset %d: %w: kind %d", pos.Segment, pos.Offset, errRecord, kind)
 	}
 	return nil
+}
+
+// enter makes a message known, and leave forgets it. They keep the sums that compaction goes by.
+func (l *Log) enter(e *entry) {
+	l.entries[e.id] = e
+	l.live += e.frame
+	l.holds[e.pos.Segment]++
+}
+
+func (l *Log) leave(e *entry) {
+	delete(l.entries, e.id)
+	l.live -= e.frame
+	if l.holds[e.pos.Segment]--; l.holds[e.pos.Segment] == 0 {
+		delete(l.holds, e.pos.Segment)
+	}
 }
 
 // sweep removes texts whose messages never came to be, or are gone.
@@ -206,8 +221,7 @@ func (l *Log) Add(ctx context.Context, m Message, prefix []byte, c smtp.Content)
 		delete(l.adding, floor)
 	}
 	if err == nil {
-		l.entries[id] = e
-		l.live += e.frame
+		l.enter(e)
 		l.index.add(e, m.Envelope.To)
 	}
 	l.mu.Unlock()

@@ -27,7 +27,8 @@ func (l *Log) compactor() {
 	}
 }
 
-// compactOnce drops the segments that are finished, or empties the oldest; it tells whether there may be more to do.
+// compactOnce drops the segments that are finished, or empties the oldest; it tells whether there may be more to do. It looks at single messages only when there
+// is a segment to empty: with a long queue that takes a while.
 func (l *Log) compactOnce() bool {
 	oldest, head := l.log.Oldest(), l.log.Head()
 	l.mu.Lock()
@@ -35,34 +36,43 @@ func (l *Log) compactOnce() bool {
 	for n := range l.adding {
 		floor = min(floor, n)
 	}
-	var move []*entry
-	for _, e := range l.entries {
-		floor = min(floor, e.pos.Segment)
-		if e.pos.Segment == oldest && e.busy == 0 {
-			move = append(move, e)
-		}
+	for n := range l.holds {
+		floor = min(floor, n)
 	}
 	live, closed := l.live, l.closed
 	l.mu.Unlock()
-	if closed || oldest == 0 || oldest == head {
+	switch {
+	case closed || oldest == 0 || oldest == head:
 		return false
-	}
-	if floor > oldest {
+	case floor > oldest:
 		if err := l.log.DropBefore(floor); err != nil {
 			l.logger.Warn("queue: cannot remove a finished part of the log", "error", err)
 			return false
 		}
 		return true
-	}
-	if l.log.Size() < 4*live+2*l.segment || len(move) == 0 {
+	case l.log.Size() < 4*live+2*l.segment:
 		return false
 	}
+	move := l.idle(oldest)
 	for _, e := range move {
 		if !l.move(e) {
 			return false
 		}
 	}
-	return true
+	return len(move) > 0
+}
+
+// idle gives the messages of a segment that are not on their way.
+func (l *Log) idle(segment uint32) []*entry {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var list []*entry
+	for _, e := range l.entries {
+		if e.pos.Segment == segment && e.busy == 0 {
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 // move writes a message again at the head of the log.
@@ -80,8 +90,9 @@ func (l *Log) move(e *entry) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err == nil {
-		l.live += moved.frame - e.frame
+		l.leave(e)
 		e.pos, e.text, e.frame = moved.pos, moved.text, moved.frame
+		l.enter(e)
 	} else {
 		l.logger.Warn("queue: cannot move a message to the head of the log", "id", e.id.String(), "error", err)
 	}

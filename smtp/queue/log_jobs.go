@@ -185,8 +185,7 @@ func (l *Log) forget(e *entry) {
 			l.index.remove(w)
 		}
 	}
-	delete(l.entries, e.id)
-	l.live -= e.frame
+	l.leave(e)
 	if e.file != "" {
 		if err := l.fs.Remove(e.file); err != nil { // the next start sweeps it
 			l.logger.Warn("queue: cannot remove a finished text", "file", e.file, "error", err)

@@ -1,0 +1,46 @@
+package queue
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/gomailroom/mailroom/internal/disk"
+	"github.com/gomailroom/mailroom/smtp"
+	"github.com/stretchr/testify/require"
+)
+
+// TestLongQueue settles deliveries of a queue of 40,000 messages: what a delivery costs must not grow with what waits. Both times are of one run: a delivery that
+// looks at every message takes many times as long as this allows.
+func TestLongQueue(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes some seconds")
+	}
+	const waiting, deliveries = 40_000, 2_000
+	fs := &disk.Memory{}
+	l, err := openLog(fs, LogOptions{})
+	require.NoError(t, err)
+	m, text := message(t, "b@x.test"), smtp.StringContent("hi\r\n")
+	began := time.Now()
+	for i := range waiting {
+		m.Envelope.To[0].Path.Domain = fmt.Sprintf("%d.test", i%1000)
+		_, err := l.Add(t.Context(), m, nil, text)
+		require.NoError(t, err)
+	}
+	adding := time.Since(began)
+	began = time.Now()
+	for i := range deliveries {
+		j, _, err := l.Claim(t.Context(), time.Now(), everything)
+		require.NoError(t, err)
+		state := State{Phase: Phase(i % 2), Due: time.Now().Add(time.Hour)}
+		require.NoError(t, l.Settle(t.Context(), j, []State{state}))
+		l.compactOnce() // as its goroutine does after each, when nothing else keeps it
+	}
+	require.Less(t, time.Since(began), adding)
+	require.NoError(t, l.Close())
+	l, err = openLog(fs, LogOptions{})
+	require.NoError(t, err)
+	defer l.Close()
+	require.Len(t, l.entries, waiting-deliveries/2)
+}
