@@ -13,8 +13,8 @@ import (
 type Handler interface {
 	// Connect is called once for a connection, before the greeting. The context of all calls ends with the session, and by Close; use
 	// context.AfterFunc to release what the session holds. That a client has left while the handler works is noticed when the server next reads or writes. XCLIENT
-	// calls Connect anew, with another Peer, and ends the context of what it replaces. An error is sent instead of the greeting (an *Error as it is,
-	// anything else as 421) and closes the connection. RFC 5321 s3.1
+	// calls Connect anew, with another Peer, and ends the context of what it replaces. An error is sent instead of the greeting: an *Error as it is,
+	// anything else as 421. One with a code of 5xx gets 503 for everything but QUIT then, for which the client has ten seconds; any other closes the connection. RFC 5321 s3.1
 	Connect(ctx context.Context, p *Peer) (Session, error)
 }
 

@@ -61,6 +61,7 @@ type machine struct {
 	content  content
 
 	cut       bool // it was the server that ended the session
+	rejected  bool // the greeting was 5xx: nothing but QUIT is of use any more
 	skipping  bool // an over-long line is being thrown away
 	lineCount int  // command lines so far; the driver's deadline is for one
 	errors    int  // since the last accepted message
@@ -212,6 +213,9 @@ func (m *machine) command(line []byte) event {
 			return m.fail(replyTooManyCmds)
 		}
 	}
+	if m.rejected && v != verbQUIT { // RFC 5321 s3.1
+		return m.fail(replyNotNow)
+	}
 	switch v {
 	case verbMAIL, verbRCPT, verbDATA, verbVRFY, verbEXPN:
 		if first := m.barred(); first != nil {
@@ -303,6 +307,16 @@ func (m *machine) close(why *Error) {
 		m.refuse(why)
 		m.state, m.cut = stateClosed, true
 	}
+}
+
+// reject gives a reply in place of the greeting. After one that is final the client has its say, which is QUIT. RFC 5321 s3.1
+func (m *machine) reject(why *Error) {
+	if why.Code/100 != 5 {
+		m.close(why)
+		return
+	}
+	m.rejected = true
+	m.refuse(why)
 }
 
 // answer tells what came of the event; err must be fit to be sent (see session.wireError).

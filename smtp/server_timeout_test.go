@@ -2,7 +2,6 @@ package smtp
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/netip"
 	"os"
@@ -334,22 +333,6 @@ func TestConnectionLimit(t *testing.T) {
 		serve(t, srv).hello().quit()
 		two.quit()
 	})
-}
-
-type refusing struct{ err error }
-
-func (r refusing) Connect(context.Context, *Peer) (Session, error) { return nil, r.err }
-
-func TestConnectRefused(t *testing.T) {
-	t.Parallel()
-	for want, err := range map[string]error{
-		"554 5.7.1 not you": &Error{Code: 554, Enhanced: EnhancedCode{5, 7, 1}, Text: "not you"},
-		"421 4.3.0":         errors.New("database down"),
-	} {
-		w := serve(t, &Server{Handler: refusing{err}})
-		w.reply(want)
-		require.NoError(t, w.closed())
-	}
 }
 
 // Behind a trusted proxy the address is the client's, whether the proxy tells it by its header or by XCLIENT.

@@ -168,7 +168,7 @@ func (x *session) greet() error {
 func (x *session) welcome() {
 	var err error
 	if x.handler, err = x.connect(); err != nil {
-		x.m.close(x.connectError(err))
+		x.m.reject(x.connectError(err))
 		return
 	}
 	x.m.say(220, EnhancedCode{}, x.m.hostname+" "+greetings[x.m.mode])

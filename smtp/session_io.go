@@ -69,7 +69,11 @@ func (x *session) fillCommand() error {
 		x.line, x.lineFrom = x.m.lineCount, now
 	}
 	var deadline time.Time
-	if d := x.m.limits.CommandTimeout; d >= 0 {
+	d := x.m.limits.CommandTimeout
+	if x.m.rejected && (d < 0 || d > rejectedFor) {
+		d = rejectedFor
+	}
+	if d >= 0 {
 		deadline = x.lineFrom.Add(d)
 		if l := &x.m.limits; x.m.state == stateDiscard && l.MinRate > 0 { // a refused chunk may take its time as others may
 			deadline = deadline.Add(time.Duration(x.m.content.size/l.MinRate) * time.Second)
@@ -182,6 +186,7 @@ func (x *session) bye() {
 }
 
 const (
+	rejectedFor  = 10 * time.Second // to say QUIT, for a client that was turned away
 	lingerFor    = time.Second
 	lingerOctets = 256 << 10
 )

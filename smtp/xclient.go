@@ -21,13 +21,21 @@ type client struct {
 	extended           *bool
 }
 
-var replyXClientSyntax = &Error{Code: 501, Enhanced: EnhancedCode{5, 5, 4}, Text: "attribute not recognized or malformed"}
+// maxXClient is the longest value of an attribute, in octets.
+const maxXClient = 255
+
+var (
+	replyXClientSyntax  = &Error{Code: 501, Enhanced: EnhancedCode{5, 5, 4}, Text: "attribute not recognized or malformed"}
+	replyXClientRefused = &Error{Code: 550, Enhanced: EnhancedCode{5, 7, 0}, Text: "insufficient authorization"}
+)
 
 // commandXClient lets a trusted peer say whom it speaks for.
 func (m *machine) commandXClient(arg []byte) event {
 	switch {
-	case !m.trusted:
+	case !m.offer.Has(ExtXClient):
 		return m.fail(replyNotOffered)
+	case !m.trusted:
+		return m.fail(replyXClientRefused)
 	case m.transaction != transactionNone:
 		return m.fail(replyNotNow)
 	case len(arg) == 0:
@@ -36,8 +44,8 @@ func (m *machine) commandXClient(arg []byte) event {
 	m.client = new(client)
 	for word := range bytes.FieldsSeq(arg) {
 		key, text, ok := bytes.Cut(word, []byte("="))
-		value, err := decodeXtext(string(text))
-		if !ok || err != nil || !m.client.set(strings.ToUpper(string(key)), value) {
+		value, err := xtextOctets(string(text))
+		if !ok || err != nil || len(value) > maxXClient || !m.client.set(strings.ToUpper(string(key)), value) {
 			return m.fail(replyXClientSyntax)
 		}
 	}
@@ -59,7 +67,7 @@ func (c *client) set(key, value string) (ok bool) {
 		return !known || validHello([]byte(value))
 	case "LOGIN":
 		c.login = &value
-		return !known || value != "" && isPrintable(value)
+		return !known || value != "" && isName(value)
 	case "PROTO":
 		extended := strings.EqualFold(value, "ESMTP")
 		c.extended = &extended
@@ -74,6 +82,16 @@ func (c *client) set(key, value string) (ok bool) {
 		c.localPort, ok = xclientPort(value)
 	}
 	return ok || !known && (key == "ADDR" || key == "DESTADDR" || key == "PORT" || key == "DESTPORT")
+}
+
+// isName tells whether s is text without control characters, as names of users are.
+func isName(s string) bool {
+	for i, r := range s {
+		if !isText(s[i:], r) {
+			return false
+		}
+	}
+	return true
 }
 
 func xclientAddr(s string) (*netip.Addr, bool) {

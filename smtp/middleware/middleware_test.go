@@ -132,8 +132,8 @@ func TestNetworks(t *testing.T) {
 	run(t, &smtp.Server{Handler: h}, func(w *world) {
 		w.dial("192.0.2.7").expect("220")
 		w.dial("2001:db8::7").expect("220")
-		w.dial("192.0.2.66").expect("554 5.7.1 your address is not welcome").expect("")
-		w.dial("203.0.113.7").expect("554 5.7.1").expect("")
+		w.dial("192.0.2.66").expect("554 5.7.1 your address is not welcome").say("EHLO client.example", "503")
+		w.dial("203.0.113.7").expect("554 5.7.1").say("QUIT", "221")
 	})
 }
 
