@@ -5,8 +5,10 @@ import (
 	"context"
 	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -106,6 +108,73 @@ func TestUsage(t *testing.T) {
 	code, _, stderr := journey(t, "-h")
 	require.Equal(t, 0, code)
 	require.Contains(t, stderr, "-eml")
+}
+
+// TestMain runs the program itself where a test started it as one.
+func TestMain(m *testing.M) {
+	if os.Getenv("MAILROOM_JOURNEY") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// TestNobodyListens: the end of "journey | head" and of a full disk is an error, and leaves nothing behind.
+func TestNobodyListens(t *testing.T) {
+	t.Parallel()
+	temp := t.TempDir()
+	r, w, err := os.Pipe()
+	require.NoError(t, err)
+	c := exec.CommandContext(t.Context(), os.Args[0], "-v")
+	c.Env = append(os.Environ(), "MAILROOM_JOURNEY=1", "TMPDIR="+temp)
+	c.Stdout = w
+	require.NoError(t, c.Start())
+	require.NoError(t, w.Close())
+	_, err = r.Read(make([]byte, 10))
+	require.NoError(t, err)
+	require.NoError(t, r.Close())
+	require.Error(t, c.Wait())
+	require.Equal(t, 1, c.ProcessState.ExitCode())
+	left, err := os.ReadDir(temp)
+	require.NoError(t, err)
+	require.Empty(t, left)
+
+	for _, args := range [][]string{nil, {"-json"}} {
+		var stderr bytes.Buffer
+		require.Equal(t, 1, run(t.Context(), args, fullDisk{}, &stderr))
+		require.Equal(t, "journey: no space left on device\n", stderr.String())
+	}
+}
+
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// TestEndlessInput: Ctrl-C ends it while it waits for the message.
+func TestEndlessInput(t *testing.T) {
+	t.Parallel()
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var stdout, stderr bytes.Buffer
+	require.Equal(t, 2, run(ctx, []string{"-eml", pipe}, &stdout, &stderr))
+	require.Contains(t, stderr.String(), "canceled")
+}
+
+// TestRefusedMessage: the reason why a message of the user's own does not arrive is told.
+func TestRefusedMessage(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		strings.Repeat("Received: from a by b; Sat, 21 Nov 2026 12:00:00 +0000\n", 60) + "\nhello\n": "554 5.4.6",
+		"From: alice@sender.test\nX: " + strings.Repeat("x", 2<<20) + "\n\nhello\n":                  "552 5.3.4",
+		"Subject: long\n\n" + strings.Repeat("\n", 17<<20):                                           "larger than 32 MiB",
+	} {
+		file := filepath.Join(t.TempDir(), "own.eml")
+		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+		code, _, stderr := journey(t, "-eml", file)
+		require.NotZero(t, code)
+		require.Contains(t, stderr, want)
+	}
 }
 
 func TestInterrupted(t *testing.T) {

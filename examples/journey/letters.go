@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"image"
 	"image/color"
@@ -79,19 +80,16 @@ func read(c mime.Content) ([]byte, error) {
 	return io.ReadAll(r)
 }
 
-const maxMessage = 32 << 20
+const maxMessage = 32 << 20 // octets as they travel
 
 // readMessage reads a message from a file, with the line ends that mail has.
-func readMessage(name string) ([]byte, error) {
-	f, err := os.Open(name)
+func readMessage(ctx context.Context, name string) ([]byte, error) {
+	b, err := readFile(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxMessage+1))
+	b = withCRLF(b)
 	switch {
-	case err != nil:
-		return nil, err
 	case len(b) > maxMessage:
 		return nil, fmt.Errorf("%s is larger than %d MiB", name, maxMessage>>20)
 	case len(bytes.TrimSpace(b)) == 0:
@@ -99,7 +97,27 @@ func readMessage(name string) ([]byte, error) {
 	case bytes.IndexByte(b, 0) >= 0:
 		return nil, fmt.Errorf("%s has NUL octets: it is no message that SMTP can carry", name)
 	}
-	return withCRLF(b), nil
+	return b, nil
+}
+
+// readFile reads a file, or a little more than maxMessage of it. A pipe may never end; the context does.
+func readFile(ctx context.Context, name string) ([]byte, error) {
+	var b []byte
+	done := make(chan error, 1)
+	go func() {
+		f, err := os.Open(name)
+		if err == nil {
+			b, err = io.ReadAll(io.LimitReader(f, maxMessage+1))
+			f.Close()
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		return b, err
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // withCRLF gives every line end its two octets.

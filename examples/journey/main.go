@@ -28,7 +28,8 @@ Flags:
 `
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	// SIGPIPE is what "journey | head" ends with: even then nothing is left behind.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGPIPE)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -56,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var own []byte
 	if *eml != "" {
 		var err error
-		if own, err = readMessage(*eml); err != nil {
+		if own, err = readMessage(ctx, *eml); err != nil {
 			fmt.Fprintln(stderr, "journey: -eml:", err)
 			return 2
 		}

@@ -15,6 +15,7 @@ type story struct {
 	verbose bool
 	asJSON  bool
 	began   time.Time
+	broken  error // of out: nobody listens any more
 
 	Letters []*letter `json:"letters"`
 	Failed  []string  `json:"failed"`
@@ -43,8 +44,8 @@ func newStory(out io.Writer, verbose, asJSON bool) *story {
 }
 
 func (s *story) printf(format string, args ...any) {
-	if !s.asJSON {
-		fmt.Fprintf(s.out, format, args...)
+	if !s.asJSON && s.broken == nil {
+		_, s.broken = fmt.Fprintf(s.out, format, args...)
 	}
 }
 
@@ -54,11 +55,11 @@ func (s *story) letter(title string) {
 	s.printf("\n%d. %s\n", len(s.Letters), title)
 }
 
-// step makes a step, unless one before it in this letter failed. It tells whether all is well.
-func (s *story) step(name string, do func(*step) error) bool {
+// step makes a step, unless one before it in this letter failed, or nobody listens.
+func (s *story) step(name string, do func(*step) error) {
 	l := s.Letters[len(s.Letters)-1]
-	if l.failed {
-		return false
+	if l.failed || s.broken != nil {
+		return
 	}
 	began := time.Now()
 	st := &step{Name: name, AtMS: ms(began.Sub(s.began))}
@@ -79,7 +80,6 @@ func (s *story) step(name string, do func(*step) error) bool {
 		s.Failed = append(s.Failed, fmt.Sprintf("letter %d, %s: %v", len(s.Letters), name, err))
 		s.printf("              FAILED: %v\n", err)
 	}
-	return err == nil
 }
 
 // decided notes what was found or decided.
@@ -98,11 +98,14 @@ func (s *story) end() error {
 			return err
 		}
 	}
+	if s.broken != nil {
+		return s.broken
+	}
 	if len(s.Failed) > 0 {
 		return fmt.Errorf("%d steps were not what they must be:\n%s", len(s.Failed), strings.Join(s.Failed, "\n"))
 	}
 	s.printf("\nAll letters went where they belong, in %.0f ms.\n", s.TookMS)
-	return nil
+	return s.broken
 }
 
 func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }

@@ -74,13 +74,16 @@ func (w *world) ordinary(ctx context.Context, own []byte) {
 			}
 		}
 		s.Said = w.relayWire.take(w.verbose)
+		if done[0].err != nil {
+			return done[0].err
+		}
 		if len(tried) != 2 || tried[0].err == nil || tried[1].err != nil {
 			return errors.New("the preferred host is down, so the second one must have taken it")
 		}
 		if !heard(s.Said, "C: STARTTLS") {
 			return errors.New("it must have been encrypted")
 		}
-		return done[0].err
+		return nil
 	})
 	w.judged(ctx, func(s *step, e event) error {
 		a := e.mail.Authentication

@@ -60,7 +60,7 @@ func newWorld(ctx context.Context, s *story, ownLetter bool) (_ *world, err erro
 		}
 	}()
 	if w.temp, err = os.MkdirTemp("", "mailroom-journey-"); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("no room for the queues: %w", err)
 	}
 	pub, key, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

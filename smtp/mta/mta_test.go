@@ -217,6 +217,8 @@ func TestSubmit(t *testing.T) {
 
 		require.Equal(t, []string{"550 5.7.1"}, replies(h.send("587", "alice@here.test", "bob@here.test", text, "dora@there.test")), "another's address in MAIL")
 		require.Equal(t, []string{"550 5.7.1"}, replies(h.send("587", "bob@here.test", "bob@here.test", text, "dora@there.test")), "another's address in From")
+		long := "From: alice@here.test\n" + strings.Repeat("X: "+strings.Repeat("x", 900)+"\n", 1200) + "\nbody\n"
+		require.Equal(t, []string{"552 5.3.4"}, replies(h.send("587", "alice@here.test", "alice@here.test", long, "dora@there.test")), "it will never be signed")
 		cancel()
 		require.NoError(t, <-done)
 	})

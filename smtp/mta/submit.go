@@ -3,6 +3,7 @@ package mta
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -128,6 +129,9 @@ func (l *letter) relay(ctx context.Context) error {
 		return nil
 	}
 	signature, err := l.sign(ctx)
+	if errors.Is(err, dkim.ErrHeaderTooLong) {
+		return &smtp.Error{Code: 552, Enhanced: smtp.EnhancedCode{5, 3, 4}, Text: "the header is too long to be signed", Err: err}
+	}
 	if err != nil {
 		// An unsigned message would fail DMARC elsewhere for good; the user is asked to come again.
 		return &smtp.Error{Code: 451, Enhanced: smtp.EnhancedCode{4, 7, 0}, Text: "the message cannot be signed now", Err: err}
