@@ -187,7 +187,7 @@ _smtp._tls.two.example. TXT "v=TLSRPTv1; rua=mailto:b@example.org"
 		var c tlsrpt.Collector
 		for _, err := range []error{nil, errors.New("tls: handshake failure"), fmt.Errorf("dial: %w", contextDeadline)} {
 			if o, ok := p.Hosts[0].TLS.Outcome(err); ok {
-				c.Add(time.Now(), o)
+				c.Add(o)
 			}
 		}
 		time.Sleep(24 * time.Hour)

@@ -150,7 +150,7 @@ _mta-sts.example.org.   TXT "v=STSv1; id=20260504"
 
 	var reports tlsrpt.Collector
 	for _, o := range plan.Failures {
-		reports.Add(time.Now(), o)
+		reports.Add(o)
 		fmt.Println(o.Result, o.MX, o.Reason)
 	}
 	outcome, ok := plan.Hosts[0].TLS.Outcome(x509.HostnameError{Certificate: new(x509.Certificate), Host: "mx.example.org"})

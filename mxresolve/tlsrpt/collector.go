@@ -35,12 +35,15 @@ type failure struct {
 
 const secondsOfDay = 24 * 60 * 60
 
-// Add counts an outcome that came about at that time. One without a policy domain is left out.
-func (c *Collector) Add(at time.Time, o Outcome) {
+// Add counts an outcome. One without a policy domain is left out.
+func (c *Collector) Add(o Outcome) {
 	if o.Policy.Domain == "" {
 		return
 	}
-	day := at.Unix() / secondsOfDay
+	if o.At.IsZero() {
+		o.At = time.Now()
+	}
+	day := o.At.Unix() / secondsOfDay
 	kind := string(o.Policy.Type) + "\n" + strings.Join(o.Policy.Strings, "\n")
 	c.mu.Lock()
 	defer c.mu.Unlock()

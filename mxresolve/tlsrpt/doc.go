@@ -7,12 +7,12 @@
 //	var reports tlsrpt.Collector
 //
 //	for _, o := range plan.Failures { // a policy that could not be fetched, a host that is not in it, ...
-//		reports.Add(time.Now(), o)
+//		reports.Add(o)
 //	}
 //	err := client.StartTLS(...)
 //	if o, ok := host.TLS.Outcome(err); ok {
 //		o.SendingIP, o.ReceivingIP = local, remote
-//		reports.Add(time.Now(), o)
+//		reports.Add(o)
 //	}
 //
 // Some hours after midnight UTC, [Collector.Take] hands out what was collected on the days before:

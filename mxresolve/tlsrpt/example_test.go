@@ -12,8 +12,8 @@ func Example() {
 	var c tlsrpt.Collector
 	yesterday := time.Date(2026, 5, 4, 12, 0, 0, 0, time.UTC)
 	policy := tlsrpt.Policy{Type: tlsrpt.NoPolicy, Domain: "example.net"} // in a program: of mxresolve, with the outcome
-	c.Add(yesterday, tlsrpt.Outcome{Policy: policy})
-	c.Add(yesterday, tlsrpt.Outcome{Policy: policy, Result: tlsrpt.STARTTLSNotSupported, MX: "mx.example.net"})
+	c.Add(tlsrpt.Outcome{At: yesterday, Policy: policy})
+	c.Add(tlsrpt.Outcome{At: yesterday, Policy: policy, Result: tlsrpt.STARTTLSNotSupported, MX: "mx.example.net"})
 
 	for _, r := range c.Take(yesterday.Add(20*time.Hour), tlsrpt.Sender{Organization: "Example", Contact: "tls@mail.example.org"}) {
 		r.ID = "1"

@@ -1,6 +1,9 @@
 package tlsrpt
 
-import "net/netip"
+import (
+	"net/netip"
+	"time"
+)
 
 // A Result is a result type of a report (RFC 8460 s4.3).
 type Result string
@@ -38,6 +41,7 @@ type Policy struct {
 
 // An Outcome is how one session went, or one try to have it.
 type Outcome struct {
+	At          time.Time // zero: now
 	Policy      Policy
 	Result      Result     // empty: success
 	MX          string     // the host's name in the MX record

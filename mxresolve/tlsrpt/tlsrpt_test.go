@@ -54,7 +54,8 @@ func TestReport(t *testing.T) {
 	add := func(n int, o tlsrpt.Outcome) {
 		o.Policy = policy
 		for range n {
-			c.Add(at, o)
+			o.At = at
+			c.Add(o)
 		}
 	}
 	add(5326, tlsrpt.Outcome{})
@@ -63,7 +64,7 @@ func TestReport(t *testing.T) {
 		MX: "mx2.mail.company-y.example", ReceivingIP: netip.MustParseAddr("::ffff:203.0.113.56"), Info: "https://reports.company-x.example/report_info?id=5065427c-23d3#StarttlsNotSupported"})
 	add(3, tlsrpt.Outcome{Result: tlsrpt.ValidationFailure, SendingIP: netip.MustParseAddr("198.51.100.62"), ReceivingIP: netip.MustParseAddr("203.0.113.58"),
 		MX: "mx-backup.mail.company-y.example", Reason: "X509_V_ERR_PROXY_PATH_LENGTH_EXCEEDED"})
-	c.Add(at, tlsrpt.Outcome{}) // without a domain: not counted
+	c.Add(tlsrpt.Outcome{At: at}) // without a domain: not counted
 
 	sender := tlsrpt.Sender{Organization: "Company-X", Contact: "sts-reporting@company-x.example"}
 	require.Empty(t, c.Take(at.Add(12*time.Hour-time.Minute), sender), "the day is not over")
@@ -111,9 +112,9 @@ func TestCollectorIsBounded(t *testing.T) {
 	for i := range 1000 {
 		o := tlsrpt.Outcome{Policy: tlsrpt.Policy{Type: tlsrpt.NoPolicy, Domain: "example.org"}, Result: tlsrpt.ValidationFailure}
 		o.Reason = fmt.Sprint(i, strings.Repeat("é", 1000))
-		c.Add(now, o)
+		c.Add(o)
 		o.Policy.Strings = []string{fmt.Sprint(i)}
-		c.Add(now, o)
+		c.Add(o)
 	}
 	r := c.Take(now.Add(48*time.Hour), tlsrpt.Sender{})[0]
 	text, err := r.JSON()
@@ -146,7 +147,8 @@ func TestCollectorIsConcurrent(t *testing.T) {
 				if i%2 == 0 {
 					o.Result = tlsrpt.CertificateExpired
 				}
-				c.Add(begin.Add(time.Duration(i)*time.Minute), o)
+				o.At = begin.Add(time.Duration(i) * time.Minute)
+				c.Add(o)
 				if i%100 == w {
 					take(begin.Add(time.Duration(i) * time.Minute))
 				}

@@ -116,7 +116,7 @@ func (q *Queue) send(ctx context.Context, domain string, host Host, addr string,
 		if d.Reencode == nil {
 			d.Reencode = reencode
 		}
-		return d.Dial(ctx, addr)
+		return host.dial(ctx, d, addr)
 	}
 	return q.pool.SendVia(ctx, cmp.Or(host.Key, strings.Join([]string{domain, host.Name, addr}, " ")), dial, e, c)
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/gomailroom/mailroom/mxresolve"
+	"github.com/gomailroom/mailroom/mxresolve/tlsrpt"
 	"github.com/gomailroom/mailroom/smtp"
 )
 
@@ -28,6 +29,7 @@ type Host struct {
 	ImplicitTLS bool
 	LMTP        bool
 	Auth        *smtp.Credentials
+	Dialed      func(Dialed) // is told of each connection that is made, or fails; it must not block. nil: nobody is
 
 	// Key names the server with all rules for talking to it: domains whose hosts have equal keys share connections, and the limit on them.
 	// Default: the domain, Name and the address, since TLS rules are a matter of the domain.
@@ -39,6 +41,10 @@ type MXRouter struct {
 	Resolver *mxresolve.Resolver // default: the zero Resolver
 	Port     int                 // default 25
 	MaxAddrs int                 // how many addresses of all hosts together are tried in one attempt; default 5
+
+	// TLSOutcome is given what TLS reports tell about the domains that mail goes to (RFC 8460): one for each connection that came as far as TLS, and one for each
+	// thing that was wrong before that, such as a policy that could not be fetched. It must not block: Add of a tlsrpt.Collector is made for it. nil: nothing is told.
+	TLSOutcome func(tlsrpt.Outcome)
 
 	once  sync.Once
 	asked *mxresolve.Resolver // Resolver, or its default
@@ -53,8 +59,12 @@ func (r *MXRouter) Route(ctx context.Context, domain string, attempt int) ([]Hos
 	})
 	plan, err := r.asked.Resolve(ctx, domain)
 	if err != nil {
+		if e, ok := errors.AsType[*mxresolve.Error](err); ok {
+			r.report(e.Failures)
+		}
 		return nil, resolveError(domain, err)
 	}
+	r.report(plan.Failures)
 	port, left := strconv.Itoa(cmp.Or(r.Port, 25)), cmp.Or(r.MaxAddrs, 5)
 	var hosts []Host
 	for _, h := range plan.Hosts {
@@ -64,11 +74,27 @@ func (r *MXRouter) Route(ctx context.Context, domain string, attempt int) ([]Hos
 			host.Addrs = append(host.Addrs, net.JoinHostPort(addr.String(), port))
 		}
 		left -= len(host.Addrs)
+		if r.TLSOutcome != nil {
+			host.Dialed = func(d Dialed) {
+				if o, ok := tlsOutcome(h.TLS, d); ok {
+					r.TLSOutcome(o)
+				}
+			}
+		}
 		if len(host.Addrs) > 0 {
 			hosts = append(hosts, host)
 		}
 	}
 	return hosts, nil
+}
+
+func (r *MXRouter) report(failures []tlsrpt.Outcome) {
+	if r.TLSOutcome == nil {
+		return
+	}
+	for _, o := range failures {
+		r.TLSOutcome(o)
+	}
 }
 
 // resolveError gives a resolver's verdict as the reply that it amounts to.
