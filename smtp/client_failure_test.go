@@ -295,7 +295,11 @@ func TestClientWriteFails(t *testing.T) {
 func TestClientGreetingRefuses(t *testing.T) {
 	t.Parallel()
 	for greeting, temporary := range map[string]bool{"554 no mail here": false, "421 later": true, "450 later": true} {
-		_, err := client().NewConn(background, peer(t, script("S: "+greeting)), "mx.test")
+		s := "S: " + greeting
+		if greeting[:3] != "421" {
+			s += "\nC: QUIT\nS: 221 bye" // RFC 5321 s4.1.1.10
+		}
+		_, err := client().NewConn(background, peer(t, script(s)), "mx.test")
 		e, ok := errors.AsType[*smtp.Error](err)
 		require.True(t, ok)
 		require.Equal(t, temporary, e.Temporary())

@@ -23,6 +23,8 @@ import (
 //	C: a line that the client must send; "~" at the end stands for anything
 //	P: a pause, "P: 3m"
 //	X: the server closes the connection
+//
+// A QUIT at the end need not stand in the script.
 type script string
 
 // run plays the server's side over nc. It returns what went wrong.
@@ -67,6 +69,10 @@ func (s script) run(nc net.Conn) error {
 		default:
 			return fmt.Errorf("script line %q", line)
 		}
+	}
+	if next, _ := r.Peek(4); string(next) == "QUIT" {
+		_, _ = r.ReadString('\n')
+		_, _ = io.WriteString(nc, "221 bye\r\n")
 	}
 	rest, err := io.ReadAll(r)
 	if len(rest) > 0 {

@@ -36,6 +36,8 @@ type Conn struct {
 
 	learned int // how many recipients the server took when it refused others as too many; 0: that did not happen
 
+	greeted bool // the server has spoken
+
 	sent bool  // a message began to be sent since the turn began
 	dead error // why the connection cannot be used
 }
@@ -74,6 +76,14 @@ func (c *Conn) Quit(ctx context.Context) error {
 	}
 	c.dead = errClosed
 	return err
+}
+
+// leave ends a dialog that cannot go on, with QUIT where it has begun and the server still listens. RFC 5321 s4.1.1.10
+func (c *Conn) leave(ctx context.Context) {
+	if c.greeted {
+		_ = c.Quit(ctx)
+	}
+	c.Close()
 }
 
 // Reset ends whatever transaction is open. Send does this by itself where it is needed.

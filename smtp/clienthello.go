@@ -23,9 +23,11 @@ func (d *Dialer) newConn(ctx context.Context, nc net.Conn, host, why string) (*C
 	if d.Trace != nil {
 		c.parser.seen = d.Trace.Received
 	}
-	defer c.watch(ctx)()
-	if err := c.open(ctx, why); err != nil {
-		c.Close()
+	stop := c.watch(ctx)
+	err := c.open(ctx, why)
+	stop()
+	if err != nil {
+		c.leave(ctx)
 		return nil, err
 	}
 	return c, nil
@@ -96,6 +98,7 @@ func (c *Conn) greeting(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	c.greeted = true
 	return c.expect(r, 2, "connect")
 }
 

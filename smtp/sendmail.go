@@ -22,8 +22,8 @@ func SendMail(ctx context.Context, dialer *Dialer, addr string, e *Envelope, con
 	}
 	defer c.Close()
 	r, err := c.Send(ctx, e, content)
+	_ = c.Quit(ctx) // what becomes of it changes nothing
 	if err == nil {
-		_ = c.Quit(ctx) // the server has the message: what becomes of QUIT changes nothing
 		err = r.Err()
 	}
 	return r, err
