@@ -11,7 +11,7 @@ func ParseAddressList(value string) AddressList {
 
 // parseAddressList reads at most limit mailboxes. With raw, encoded words in names stay.
 func parseAddressList(b []byte, limit int, raw bool) AddressList {
-	p := addressParser{b: b, limit: limit, raw: raw, words: true}
+	p := addressParser{b: b, limit: limit, raw: raw, words: true, phrase: make([]addressWord, 0, 4)}
 	p.run()
 	return p.list
 }

@@ -149,29 +149,54 @@ func (p *Part) Text() (string, error) { return p.text(p.msg.limits.DecodedBytes)
 func (p *Part) text(limit int64) (string, error) {
 	ct := p.ContentType()
 	charset := ct.Params.Get("charset")
-	raw, err := p.decoded(limit)
+	buf := copyBuffers.Get().(*[copyChunk]byte)
+	defer copyBuffers.Put(buf)
+	wide := isUTF16(charset)
+	raw, err := p.decoded(buf[:], limit, !wide)
 	if err != nil && !errors.Is(err, ErrTooLong) {
 		return "", fmt.Errorf("mime: read part %d: %w", p.index, err)
 	}
-	charset = detectCharset(charset, p.mediaType, raw)
-	if strings.HasPrefix(strings.ToLower(charset), "utf-16") {
-		raw = []byte(decodeCharset(charset, raw)) // in which CR and LF are no octets of their own
-		charset = "utf-8"
+	s := ""
+	switch charset, valid := detectCharset(charset, p.mediaType, raw); {
+	case valid:
+		s = string(raw)
+	case isUTF16(charset): // in which CR and LF are no octets of their own
+		if !wide {
+			raw, err = p.decoded(buf[:], limit, false)
+		}
+		s = string(onlyLF([]byte(decodeCharset(charset, raw))))
+	default:
+		s = decodeCharset(charset, raw)
 	}
-	s := strings.TrimPrefix(decodeCharset(charset, onlyLF(raw)), "\uFEFF")
+	s = strings.TrimPrefix(s, "\uFEFF")
 	if p.mediaType == "text/plain" && strings.EqualFold(ct.Params.Get("format"), "flowed") {
 		s = DecodeFlowed(s, strings.EqualFold(ct.Params.Get("delsp"), "yes"))
 	}
 	return s, err
 }
 
-// decoded returns at most limit bytes of the body without its transfer encoding. A body that is short enough is decoded in its place, without further buffers.
-func (p *Part) decoded(limit int64) ([]byte, error) {
+func isUTF16(charset string) bool {
+	return len(charset) >= 6 && strings.EqualFold(charset[:6], "utf-16")
+}
+
+// decoded returns at most limit bytes of the body without its transfer encoding, with lf as lines that end in LF. It uses buf if that is long enough.
+func (p *Part) decoded(buf []byte, limit int64, lf bool) ([]byte, error) {
 	size := p.Size()
 	if p.msg.src == nil || size > limit || p.encoding == EncodingUU {
-		return readLimited(p.Decoded(), size, limit)
+		b, err := readLimited(p.Decoded(), size, limit)
+		if lf {
+			b = onlyLF(b)
+		}
+		return b, err
 	}
-	b := make([]byte, size)
+	room := size
+	if p.encoding == EncodingQuotedPrintable {
+		room *= 2 // it is not decoded in its place
+	}
+	if int64(len(buf)) < room {
+		buf = make([]byte, room)
+	}
+	b, rest := buf[:size], buf[size:]
 	if n, err := p.msg.src.ReadAt(b, p.bodyStart); int64(n) < size {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
@@ -180,11 +205,14 @@ func (p *Part) decoded(limit int64) ([]byte, error) {
 	}
 	switch p.encoding {
 	case EncodingQuotedPrintable:
-		b, _ = decodeQP(b[:0], b, true, false)
+		return rest[:decodeQP(rest, b, true, lf)], nil
 	case EncodingBase64:
 		var s base64State
 		n := s.decode(b, b)
 		b = b[:n+s.flush(b[n:])]
+	}
+	if lf {
+		b = onlyLF(b)
 	}
 	return b, nil
 }

@@ -40,6 +40,9 @@ var charsetAliases = map[string]string{
 // lookupCharset returns the encoding with the name, or nil for ASCII, UTF-8 and names that nobody knows. ISO-8859-1 is
 // read as windows-1252, of which it is a part but for control characters; browsers do the same.
 func lookupCharset(name string) encoding.Encoding {
+	if name == "" || strings.EqualFold(name, "utf-8") { // as of most mail
+		return nil
+	}
 	name = strings.ToLower(strings.Trim(name, " \t\"'"))
 	if alias, ok := charsetAliases[name]; ok {
 		name = alias
@@ -82,7 +85,11 @@ func lookupCharset(name string) encoding.Encoding {
 // decodeCharset returns b as UTF-8. Where the charset is UTF-8, ASCII, missing or not known, UTF-8 is tried first; what is
 // none is windows-1252, the charset of most mail that says nothing. Text that says it is UTF-8 keeps what of it is.
 func decodeCharset(charset string, b []byte) string {
-	if e := lookupCharset(charset); e != nil {
+	switch e := lookupCharset(charset).(type) {
+	case nil:
+	case *charmap.Charmap:
+		return decodeCharmap(e, b)
+	default:
 		if s, err := e.NewDecoder().Bytes(b); err == nil {
 			return string(s)
 		}
@@ -93,8 +100,26 @@ func decodeCharset(charset string, b []byte) string {
 	if c := strings.ToLower(charset); c == "utf-8" || c == "utf8" {
 		return strings.ToValidUTF8(string(b), "\uFFFD")
 	}
-	s, _ := charmap.Windows1252.NewDecoder().Bytes(b) // every byte has a meaning
-	return string(s)
+	return decodeCharmap(charmap.Windows1252, b) // in which every byte has a meaning
+}
+
+// decodeCharmap decodes text of a charset of single bytes.
+func decodeCharmap(m *charmap.Charmap, b []byte) string {
+	var s strings.Builder
+	s.Grow(len(b) + len(b)/8)
+	ascii := m.DecodeByte('A') == 'A' // it is not on mainframes
+	for len(b) > 0 {
+		n := 0
+		for ascii && n < len(b) && b[n] < utf8.RuneSelf {
+			n++
+		}
+		s.Write(b[:n])
+		if b = b[n:]; len(b) > 0 {
+			s.WriteRune(m.DecodeByte(b[0]))
+			b = b[1:]
+		}
+	}
+	return s.String()
 }
 
 // NewCharsetReader returns a reader of r's text as UTF-8. Every charset of x/text is known, and UTF-7. For UTF-8, ASCII and

@@ -137,7 +137,7 @@ func TestPartText(t *testing.T) {
 func TestDecodedInPlace(t *testing.T) {
 	t.Parallel()
 	r := rand.New(rand.NewPCG(11, 12))
-	pieces := []string{"QUJD", "QQ==", "QQ", "=", "A", "\r\n", "\n", " ", "=\r\n", "=41", "=4", "text ", "=C3=BC", "\t \r\n", "*"}
+	pieces := []string{"QUJD", "QQ==", "QQ", "=", "A", "\r\n", "\n", "\r", " ", "=\r\n", "=41", "=4", "text and more ", "=C3=BC", "\t \r\n", "*", "=0D", "=0A", "=20"}
 	for range 3000 {
 		var b strings.Builder
 		for range r.IntN(40) {

@@ -84,21 +84,14 @@ func (w word) appendBytes(dst []byte) []byte {
 		}
 		text = clean
 	}
-	at := len(dst)
-	dst = appendQPDecoded(dst, text)
-	if bytes.IndexByte(text, '_') >= 0 {
-		// An escaped underscore is a real one: only where the text has one as it is, it stands for a space.
-		dst = dst[:at]
-		for {
-			i := bytes.IndexByte(text, '_')
-			if i < 0 {
-				return appendQPDecoded(dst, text)
-			}
-			dst = append(appendQPDecoded(dst, text[:i]), ' ')
-			text = text[i+1:]
+	for { // An escaped underscore is a real one: only where the text has one as it is, it stands for a space (RFC 2047 s4.2).
+		i := bytes.IndexByte(text, '_')
+		if i < 0 {
+			return appendQPDecoded(dst, text)
 		}
+		dst = append(appendQPDecoded(dst, text[:i]), ' ')
+		text = text[i+1:]
 	}
-	return dst
 }
 
 // withoutControls is noControls on text that mostly has nothing to take out.

@@ -93,19 +93,28 @@ func (h Header) field(pos int) (f Field, next int, ok bool) {
 	return Field{raw: h.raw[pos:next:next], colon: colon, Offset: h.offset + int64(pos)}, next, true
 }
 
-// find returns the first field with the name. It reads no more than it has to and allocates nothing.
+// named yields the fields with the name. It reads no more than it has to and allocates nothing.
+func (h Header) named(name string) iter.Seq[Field] {
+	return func(yield func(Field) bool) {
+		for pos := 0; pos < len(h.raw); {
+			// Most lines are told apart by their first letter alone.
+			if c := h.raw[pos]; len(name) > 0 && c|0x20 != name[0]|0x20 {
+				_, pos = cutLine(h.raw, pos)
+				continue
+			}
+			f, next, ok := h.field(pos)
+			pos = next
+			if ok && f.Is(name) && !yield(f) {
+				return
+			}
+		}
+	}
+}
+
+// find returns the first field with the name.
 func (h Header) find(name string) (Field, bool) {
-	for pos := 0; pos < len(h.raw); {
-		// Most lines are told apart by their first letter alone.
-		if c := h.raw[pos]; len(name) > 0 && c|0x20 != name[0]|0x20 {
-			_, pos = cutLine(h.raw, pos)
-			continue
-		}
-		f, next, ok := h.field(pos)
-		pos = next
-		if ok && f.Is(name) {
-			return f, true
-		}
+	for f := range h.named(name) {
+		return f, true
 	}
 	return Field{}, false
 }
@@ -141,10 +150,8 @@ func (h Header) Raw(name string) []byte {
 // Values returns the unfolded values of all fields with the name, in order.
 func (h Header) Values(name string) []string {
 	var values []string
-	for f := range h.Fields() {
-		if f.Is(name) {
-			values = append(values, f.Value())
-		}
+	for f := range h.named(name) {
+		values = append(values, f.Value())
 	}
 	return values
 }

@@ -35,9 +35,9 @@ func (h Header) Addresses(name string) AddressList { return h.addresses(name, fa
 func (h Header) addresses(name string, raw bool) AddressList {
 	var list AddressList
 	left := h.limit().Addresses
-	for f := range h.Fields() {
-		if !f.Is(name) || left <= 0 {
-			continue
+	for f := range h.named(name) {
+		if left <= 0 {
+			break
 		}
 		more := parseAddressList(f.raw[f.colon+1:], left, raw)
 		for _, g := range more {
@@ -78,10 +78,7 @@ func (h Header) MessageIDs(name string) []string {
 // Keywords returns the words and phrases of all Keywords fields, decoded (RFC 5322 s3.6.5).
 func (h Header) Keywords() []string {
 	var words []string
-	for f := range h.Fields() {
-		if !f.Is("Keywords") {
-			continue
-		}
+	for f := range h.named("Keywords") {
 		for word := range bytes.SplitSeq(f.raw[f.colon+1:], []byte{','}) {
 			if text := decodeText(word); text != "" && len(words) < h.limit().Addresses {
 				words = append(words, text)

@@ -176,20 +176,21 @@ func textHTML(s string) string {
 }
 
 // detectCharset returns the charset of a text whose declared one may be missing or wrong: a byte order mark counts, and what an HTML document says of itself where
-// its header says nothing, or ASCII or UTF-8 and it is neither.
-func detectCharset(declared, mediaType string, b []byte) string {
+// its header says nothing, or ASCII or UTF-8 and it is neither. isUTF8 reports that b is UTF-8 and is to be read as that.
+func detectCharset(declared, mediaType string, b []byte) (charset string, isUTF8 bool) {
 	if lookupCharset(declared) != nil {
-		return declared
+		return declared, false
 	}
 	if bytes.HasPrefix(b, []byte("\xfe\xff")) || bytes.HasPrefix(b, []byte("\xff\xfe")) {
-		return "utf-16"
+		return "utf-16", false
 	}
-	if mediaType == "text/html" {
-		if name := htmlCharset(b); name != "" && (declared == "" || !utf8.Valid(b)) {
-			return name
+	isUTF8 = utf8.Valid(b)
+	if mediaType == "text/html" && (declared == "" || !isUTF8) {
+		if name := htmlCharset(b); name != "" {
+			return name, false
 		}
 	}
-	return declared
+	return declared, isUTF8
 }
 
 // htmlCharset returns the charset that an HTML or XHTML document declares for itself, or "".

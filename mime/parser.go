@@ -77,8 +77,10 @@ type Parser struct {
 	lineEOL   int // length of the line end before it
 	lineAt    int // where it starts in m.head, in a header
 
-	fields    int // fields in the header being read
-	headTotal int // bytes of headers kept
+	fields    int   // fields in the header being read
+	fieldAt   int64 // where the last of them starts
+	longest   int64 // length of the longest
+	headTotal int   // bytes of headers kept
 	full      bool
 
 	junkLines            int // lines that are no fields and wait for what follows

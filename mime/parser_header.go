@@ -110,6 +110,7 @@ func (p *Parser) headerLine(raw, line []byte, start, next int64) {
 			}
 			break
 		}
+		p.endField(start)
 		p.fields++
 	case start == p.m.parts[p.cur].headerStart && isMboxLine(line):
 		p.defect(DefectMboxLine, start)
@@ -228,6 +229,7 @@ func (p *Parser) endHeader(off, lines int64) {
 	p.state = inBody
 	raw := m.head[part.headAt:part.headEnd]
 	p.headTotal += len(raw)
+	p.endField(off)
 	p.checkHeader(raw, part.headerStart)
 
 	c := contentFields(Header{raw: raw, limits: &m.limits})
@@ -295,11 +297,17 @@ func firstInvalidUTF8(b []byte) int {
 	return -1
 }
 
+// endField ends the field being read at off, where the next one or the body starts.
+func (p *Parser) endField(off int64) {
+	p.longest = max(p.longest, off-p.fieldAt)
+	p.fieldAt = off
+}
+
 // checkCounts records fields with more addresses or parameters than are read. Only long ones can have so many.
 func (p *Parser) checkCounts(raw []byte, off int64) {
 	limits := &p.m.limits
 	fewAddresses, fewParams := 2*limits.Addresses, len("a=b;")*limits.Params
-	if len(raw) < min(fewAddresses, fewParams) {
+	if p.longest < int64(min(fewAddresses, fewParams)) {
 		return
 	}
 	h := Header{raw: raw, offset: off, limits: limits}
@@ -386,4 +394,5 @@ func (p *Parser) addPart(off int64) {
 		headerStart: off, bodyStart: off, bodyEnd: off, headAt: at,
 	})
 	p.cur, p.state, p.fields, p.junkLines = i, inHeader, 0, 0
+	p.fieldAt, p.longest = off, 0
 }
