@@ -28,6 +28,8 @@ type session struct {
 	ctx    context.Context    // for the handler: base, or one that ends when XCLIENT names another client
 	forget context.CancelFunc // ends ctx, when that is not base
 
+	readBy, writeBy time.Time // the deadlines of raw, as far as they are known; zero: none
+
 	peer        *Peer // replaced, never changed
 	proxyTLS    bool  // peer.TLS is what a proxy told
 	helloGiven  string
@@ -107,7 +109,7 @@ func (x *session) end(err *error) {
 		x.m.close(replyInternalClose)
 	}
 	x.abortQuietly() // there is no transaction any more if it was Data that panicked
-	if f := x.flush(); *err == nil {
+	if f := x.flush(time.Now()); *err == nil {
 		*err = f
 	}
 	x.bye()
@@ -210,7 +212,7 @@ func (x *session) handle(e event) error {
 	case eventHello:
 		x.hello()
 	case eventMail:
-		defer x.flushIfSlow(time.Now())
+		defer x.flushIfSlow(x.decisionStart())
 		t, err := x.handler.Begin(x.ctx, x.peer, m.from, m.mail)
 		if err == nil && t == nil {
 			err = errors.New("smtp: Session.Begin returned no transaction")
@@ -220,7 +222,7 @@ func (x *session) handle(e event) error {
 		}
 		m.answer(x.wireError(err))
 	case eventRcpt:
-		defer x.flushIfSlow(time.Now())
+		defer x.flushIfSlow(x.decisionStart())
 		m.answer(x.wireError(x.transaction.Rcpt(x.ctx, m.to, m.rcpt)))
 	case eventData, eventChunk:
 		return x.message(e)
@@ -242,7 +244,7 @@ func (x *session) handle(e event) error {
 		x.verify(x.srv.Expand)
 	}
 	if len(m.out) > flushAt {
-		return x.flush()
+		return x.flush(time.Now())
 	}
 	return nil
 }
@@ -257,11 +259,22 @@ func (x *session) hello() {
 	x.m.answer(nil)
 }
 
+// decisionStart is the time, if there is more input already: else the reply goes out as soon as it is there.
+func (x *session) decisionStart() time.Time {
+	if len(x.m.in.pending()) == 0 {
+		return time.Time{}
+	}
+	return time.Now()
+}
+
 // flushIfSlow sends the replies so far after a slow decision: the client may have a long row of recipients to be decided on, and it waits for the
 // first reply no longer than for the last.
 func (x *session) flushIfSlow(start time.Time) {
-	if time.Since(start) > slowDecision {
-		x.flush() // an error shows again when more input is needed
+	if start.IsZero() {
+		return
+	}
+	if now := time.Now(); now.Sub(start) > slowDecision {
+		x.flush(now) // an error shows again when more input is needed
 	}
 }
 

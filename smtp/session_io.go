@@ -61,10 +61,10 @@ func (x *session) shrink() {
 
 // fillCommand sends the replies and reads more of the next command, whose line has CommandTimeout to arrive whole.
 func (x *session) fillCommand() error {
-	if err := x.flush(); err != nil {
+	now := time.Now()
+	if err := x.flush(now); err != nil {
 		return err
 	}
-	now := time.Now()
 	if x.lineFrom.IsZero() || x.line != x.m.lineCount {
 		x.line, x.lineFrom = x.m.lineCount, now
 	}
@@ -83,20 +83,20 @@ func (x *session) fillCommand() error {
 		x.enlarge()
 	}
 	if len(x.m.in.pending()) > 0 {
-		return x.read(x.m.in.space(), deadline)
+		return x.read(x.m.in.space(), now, deadline)
 	}
 	x.shrink()
 	first := now.Add(idleAfter)
 	if !deadline.IsZero() && deadline.Before(first) {
-		return x.read(x.m.in.space(), deadline)
+		return x.read(x.m.in.space(), now, deadline)
 	}
-	if err := x.readUntil(x.m.in.space(), first, time.Time{}); !errors.Is(err, errIdle) {
+	if err := x.readUntil(x.m.in.space(), now, first, time.Time{}); !errors.Is(err, errIdle) {
 		return err
 	}
 	// Silent: wait with a few octets of room instead of the buffers.
 	x.release()
 	x.m.in = input{buf: x.small[:]}
-	err := x.read(x.small[:], deadline)
+	err := x.read(x.small[:], time.Now(), deadline)
 	x.acquire()
 	return err
 }
@@ -104,15 +104,19 @@ func (x *session) fillCommand() error {
 var errIdle = errors.New("idle")
 
 // read is readUntil with a deadline that is final.
-func (x *session) read(space []byte, deadline time.Time) error {
-	return x.readUntil(space, deadline, deadline)
+func (x *session) read(space []byte, now, deadline time.Time) error {
+	return x.readUntil(space, now, deadline, deadline)
 }
 
 // readUntil reads into the machine's input. At the deadline it gives errIdle, or, when that is the final one, says 421 and gives an
 // error. It also ends the session when the server shuts down and the client is not within a transaction.
-func (x *session) readUntil(space []byte, deadline, final time.Time) error {
+func (x *session) readUntil(space []byte, now, deadline, final time.Time) error {
+	// To move a deadline costs a timer. One that comes a little later than now and not later than it should is left standing, for most reads
+	// to be over before it; for the others it is moved then.
+	if x.readBy.Before(now.Add(idleAfter/2)) || !deadline.IsZero() && x.readBy.After(deadline) {
+		x.setReadDeadline(deadline)
+	}
 	for {
-		x.raw.SetReadDeadline(deadline)
 		if x.srv.group.Stopping() && !x.busy() { // set before Shutdown wakes us by the deadline, see there
 			x.m.close(replyShutdown)
 			return ErrServerClosed
@@ -127,7 +131,8 @@ func (x *session) readUntil(space []byte, deadline, final time.Time) error {
 			continue
 		case !isDeadline(err):
 			return x.lost(err)
-		case deadline.IsZero() || time.Now().Before(deadline): // woken by Shutdown
+		case deadline.IsZero() || time.Now().Before(deadline): // woken by Shutdown, or by the deadline that was left
+			x.setReadDeadline(deadline)
 			continue
 		case final.IsZero():
 			return errIdle
@@ -135,6 +140,11 @@ func (x *session) readUntil(space []byte, deadline, final time.Time) error {
 		x.m.close(replyTimeout) // RFC 5321 s4.5.3.2
 		return fmt.Errorf("smtp: waiting for the client: %w", err)
 	}
+}
+
+func (x *session) setReadDeadline(t time.Time) {
+	x.raw.SetReadDeadline(t)
+	x.readBy = t
 }
 
 // lost is the error for a connection that ended.
@@ -148,14 +158,15 @@ func (x *session) lost(err error) error {
 	return fmt.Errorf("smtp: connection lost: %w", err)
 }
 
-// flush sends the replies.
-func (x *session) flush() error {
+// flush sends the replies, for which the client has WriteTimeout from now, or up to an eighth less.
+func (x *session) flush(now time.Time) error {
 	if len(x.m.out) == 0 {
 		return nil
 	}
 	x.m.trace.reply(x.peer, x.m.out)
-	if d := x.m.limits.WriteTimeout; d >= 0 {
-		x.raw.SetWriteDeadline(time.Now().Add(d))
+	if d := x.m.limits.WriteTimeout; d >= 0 && x.writeBy.Before(now.Add(d-d/8)) {
+		x.writeBy = now.Add(d)
+		x.raw.SetWriteDeadline(x.writeBy)
 	}
 	_, err := x.conn.Write(x.m.out)
 	if x.m.out = x.m.out[:0]; err != nil {
@@ -194,7 +205,7 @@ const (
 // startTLS does what STARTTLS asks for.
 func (x *session) startTLS() error {
 	x.m.answer(nil)
-	if err := x.flush(); err != nil {
+	if err := x.flush(time.Now()); err != nil {
 		return err
 	}
 	return x.handshake(tls.Server(x.raw, x.srv.TLSConfig))
@@ -217,6 +228,7 @@ func (x *session) handshake(c *tls.Conn) error {
 		return fmt.Errorf("smtp: TLS handshake: %w", err)
 	}
 	x.raw.SetDeadline(time.Time{})
+	x.readBy, x.writeBy = time.Time{}, time.Time{}
 	x.conn = c
 	state := c.ConnectionState()
 	p := *x.peer

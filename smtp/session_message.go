@@ -20,7 +20,7 @@ func (x *session) message(e event) error {
 	if e == eventData {
 		m.answer(nil)
 		if len(m.in.pending()) == 0 { // the client can send while the handler prepares
-			if err := x.flush(); err != nil {
+			if err := x.flush(time.Now()); err != nil {
 				return err
 			}
 		}
@@ -236,11 +236,11 @@ func (r *messageReader) drain(refused bool) {
 // allows.
 func (r *messageReader) fill() {
 	x := r.x
-	if err := x.flush(); err != nil {
+	now := time.Now()
+	if err := x.flush(now); err != nil {
 		r.lose(err)
 		return
 	}
-	now := time.Now()
 	var deadline time.Time
 	if l := &x.m.limits; l.DataTimeout >= 0 {
 		allowed := l.DataTimeout
@@ -254,7 +254,7 @@ func (r *messageReader) fill() {
 		x.enlarge()
 		space = x.m.in.space()
 	}
-	if err := x.read(space, deadline); err != nil {
+	if err := x.read(space, now, deadline); err != nil {
 		r.lose(err)
 		return
 	}

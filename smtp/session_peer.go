@@ -53,7 +53,8 @@ func (x *session) listen() error {
 	}
 	x.release()
 	x.m.in = input{buf: x.small[:]}
-	err := x.readUntil(x.small[:], time.Now().Add(d), time.Time{})
+	now := time.Now()
+	err := x.readUntil(x.small[:], now, now.Add(d), time.Time{})
 	x.acquire()
 	switch {
 	case err == nil:
