@@ -21,7 +21,7 @@ type Conn struct {
 	Proxy    *proxyproto.Header // what a proxy said; nil: there is none
 	group    *Group
 	cancel   context.CancelFunc
-	release  func() bool // the end of Context does not close the connection any more
+	release  func() bool // the end of Context does not close the connection any more; nil: it never did
 	network  netip.Addr  // what it is counted under; not valid: none. Like open it is guarded by group.mu
 	open     bool        // its session has begun
 }
@@ -33,7 +33,9 @@ type Conn struct {
 func (g *Group) Open(ctx context.Context, nc net.Conn) (*Conn, error) {
 	c := &Conn{Conn: nc, Remote: addrPort(nc.RemoteAddr()), Local: addrPort(nc.LocalAddr()), group: g}
 	c.Context, c.cancel = context.WithCancel(ctx)
-	c.release = context.AfterFunc(c.Context, func() { nc.Close() })
+	if ctx.Done() != nil { // else only cut can end it early, and that closes the connection
+		c.release = context.AfterFunc(c.Context, func() { nc.Close() })
+	}
 	err := g.add(c)
 	if err == nil {
 		err = c.begin()
@@ -120,7 +122,9 @@ func (c *Conn) End() {
 }
 
 func (c *Conn) leave() {
-	c.release()
+	if c.release != nil {
+		c.release()
+	}
 	c.cancel()
 	g := c.group
 	g.mu.Lock()
