@@ -23,22 +23,14 @@ func (m *machine) commandHello(v verb, arg []byte) event {
 func (m *machine) sayHello() {
 	m.reset()
 	m.hello = m.text
-	text := m.hostname
-	if m.extended {
-		var b strings.Builder
-		b.Grow(320) // enough for most
-		b.WriteString(text)
-		offered := m.offered()
-		for i, name := range extNames {
-			if x := Extensions(1) << i; offered.Has(x) {
-				b.WriteByte('\n')
-				b.WriteString(name)
-				b.WriteString(m.extensionArgument(x))
-			}
+	offered := m.offered()
+	m.out = appendReplyLine(m.out, 250, EnhancedCode{}, m.hostname, offered != 0, false) // RFC 2034 s4: no enhanced code
+	for i, name := range extNames {
+		if x := Extensions(1) << i; offered.Has(x) {
+			offered &^= x
+			m.out = appendReplyLine(m.out, 250, EnhancedCode{}, name+m.extensionArgument(x), offered != 0, false)
 		}
-		text = b.String()
 	}
-	m.out = appendReply(m.out, 250, EnhancedCode{}, text, false) // RFC 2034 s4: no enhanced code
 }
 
 func (m *machine) extensionArgument(x Extensions) string {

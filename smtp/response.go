@@ -82,25 +82,28 @@ func appendReply(b []byte, code int, enhanced EnhancedCode, text string, utf8OK 
 			line, rest, more = text[:cut], text[cut:], true
 		}
 		more = more && n < maxResponseLines
-		b = strconv.AppendInt(b, int64(code), 10)
-		if more {
-			b = append(b, '-')
-		} else {
-			b = append(b, ' ')
-		}
-		if enhanced != (EnhancedCode{}) { // RFC 2034 s4: on every line
-			b = strconv.AppendInt(b, int64(enhanced[0]), 10)
-			b = strconv.AppendInt(append(b, '.'), int64(enhanced[1]), 10)
-			b = strconv.AppendInt(append(b, '.'), int64(enhanced[2]), 10)
-			b = append(b, ' ')
-		}
-		b = appendText(b, line, utf8OK)
-		b = append(b, '\r', '\n')
-		if !more {
+		if b = appendReplyLine(b, code, enhanced, line, more, utf8OK); !more {
 			return b
 		}
 		text = rest
 	}
+}
+
+// appendReplyLine writes one line of a reply; more tells that it is not the last.
+func appendReplyLine(b []byte, code int, enhanced EnhancedCode, text string, more, utf8OK bool) []byte {
+	b = strconv.AppendInt(b, int64(code), 10)
+	if more {
+		b = append(b, '-')
+	} else {
+		b = append(b, ' ')
+	}
+	if enhanced != (EnhancedCode{}) { // RFC 2034 s4: on every line
+		b = strconv.AppendInt(b, int64(enhanced[0]), 10)
+		b = strconv.AppendInt(append(b, '.'), int64(enhanced[1]), 10)
+		b = strconv.AppendInt(append(b, '.'), int64(enhanced[2]), 10)
+		b = append(b, ' ')
+	}
+	return append(appendText(b, text, utf8OK), '\r', '\n')
 }
 
 // appendText writes one line of reply text: printable ASCII, and UTF-8 where the client allowed it (RFC 6531 s3.7.4).
