@@ -72,7 +72,7 @@ func BenchmarkIdle(b *testing.B) {
 	for i := range 1000 {
 		users[fmt.Sprint("user", i)] = "x"
 	}
-	srv := &pop3.Server{Backend: m, Auth: users, InsecureAuth: true, Limits: pop3.Limits{PerAddress: 2000}}
+	srv := &pop3.Server{Backend: m, Auth: users, InsecureAuth: true}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(b, err)
 	go srv.Serve(l)

@@ -12,8 +12,8 @@ func (s *session) capa(hasArg bool) {
 		s.badCommand(errSyntax)
 		return
 	}
+	s.ok("capability list follows")
 	o := &s.out
-	o.line("+OK capability list follows")
 	if s.canStartTLS() {
 		o.line("STLS")
 	}
@@ -54,11 +54,11 @@ func (s *session) canStartTLS() bool {
 func (s *session) lang(arg string) {
 	switch strings.ToLower(arg) {
 	case "":
-		s.out.line("+OK languages follow")
+		s.ok("languages follow")
 		s.out.line("i-default")
 		s.out.line(".")
 	case "*", "i-default":
-		s.out.line("+OK i-default language selected")
+		s.ok("i-default language selected")
 	default:
 		s.fail(&Error{Text: "no such language"})
 	}
@@ -73,25 +73,20 @@ func (s *session) stls(hasArg bool) action {
 		s.badCommand(errNotNow)
 	case s.utf8: // RFC 6856 s2.1
 		s.fail(errNotNow)
+	case s.in.Len() > 0: // not written by whom the handshake will prove
+		s.fail(errPipelinedTLS)
+		s.end(errPipelinedTLS)
+		return hangUp
 	default:
-		s.out.line("+OK begin TLS")
+		s.ok("begin TLS")
 		return startTLS
 	}
 	return readMore
 }
 
-// dropPlaintext forgets what came before the handshake: commands that
-// somebody put there must not run as if they had come under TLS.
-func (s *session) dropPlaintext() {
-	if n := s.in.Len(); n > 0 {
-		s.log.Warn("input after STLS dropped", "octets", n)
-	}
-	s.in.Reset()
-	s.user = ""
-}
-
 func (s *session) tlsStarted(state *tls.ConnectionState) {
-	s.conn.TLS = state
+	s.conn.TLS, s.peer.TLS = state, state
+	s.user = ""
 	s.conn.Certificate = s.cfg.certificate
 }
 
@@ -101,5 +96,5 @@ func (s *session) cmdUTF8(_ string, hasArg bool) {
 		return
 	}
 	s.utf8 = true
-	s.out.line("+OK UTF8 enabled")
+	s.ok("UTF8 enabled")
 }

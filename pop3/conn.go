@@ -2,97 +2,112 @@ package pop3
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
-	"net/netip"
 	"os"
+	"runtime/debug"
 	"time"
 
-	"github.com/gomailroom/mailroom/internal/proxyproto"
+	"github.com/gomailroom/mailroom/internal/conns"
 	"github.com/gomailroom/mailroom/internal/sasl"
 )
 
-var past = time.Unix(1, 0)
-
 // conn carries octets between a connection and its session.
 type conn struct {
-	srv    *Server
-	cfg    *settings
-	raw    net.Conn // what was accepted
-	rw     net.Conn // raw, or TLS on it
-	cancel context.CancelFunc
-	remote netip.Addr
-	s      *session
-
-	private bool // a proxy ended the client's TLS
+	*conns.Conn
+	cfg   *settings
+	rw    net.Conn // the connection, or TLS on it
+	s     *session
+	login time.Time // when the time to log in is over
 }
 
-// ServeConn serves one connection until it ends, and closes it. When c is a
-// *tls.Conn the handshake is done here. The error says why the connection
-// ended; nil after QUIT, or when the client hung up between commands.
-func (s *Server) ServeConn(ctx context.Context, c net.Conn) error {
-	defer c.Close()
+// ServeConn serves one connection until it ends, and closes it. It is for connections that did not come from a listener. When c is a
+// *tls.Conn the handshake is done here. The end of ctx cuts the session, as Close does. The error says why the connection
+// ended: nil after QUIT, or when the client hung up between commands, and ErrServerClosed after Shutdown or Close.
+func (s *Server) ServeConn(ctx context.Context, c net.Conn) (err error) {
 	cfg, err := s.prepare()
 	if err != nil {
+		c.Close()
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { c.Close() })()
-	k := &conn{srv: s, cfg: cfg, raw: c, rw: c, cancel: cancel, remote: address(c.RemoteAddr())}
-	if h, err := proxyproto.Accept(c, s.ProxyFrom); err != nil {
-		cfg.log.Warn("no PROXY header", "proxy", k.remote, "error", err)
+	link, err := s.group.Open(ctx, c)
+	if err != nil {
+		return refuse(c, err)
+	}
+	peer := Peer{ID: rand.Text()[:13], Remote: link.Remote, Local: link.Local}
+	channel := sasl.Channel{Remote: link.Remote.Addr()}
+	if h := link.Proxy; h != nil && h.TLS != nil {
+		peer.TLS, channel.Private = h.TLS, true
+	}
+	k := &conn{Conn: link, cfg: cfg, rw: c, login: time.Now().Add(cfg.limits.LoginTimeout)}
+	k.s = newSession(link.Context, cfg, peer, channel)
+	k.s.out.w = k
+	defer k.end(&err)
+	return k.serve()
+}
+
+// refuse tells a client why it is not let in, and gives the error for it.
+func refuse(c net.Conn, err error) error {
+	reply := errShutdown
+	switch err {
+	case ErrServerClosed:
+	case conns.ErrTooMany:
+		reply, err = errTooMany, errTooMany
+	case conns.ErrTooManyFrom:
+		reply, err = errTooManyFrom, errTooManyFrom
+	default: // before anything is known of the peer there is nobody to speak to
+		c.Close()
 		return err
-	} else if h != nil {
-		k.private = h.TLS != nil
-		if h.Source.IsValid() {
-			k.remote = h.Source.Addr()
-		}
 	}
-	if e := s.add(k); e != nil {
-		c.SetDeadline(time.Now().Add(time.Second))
-		io.WriteString(c, "-ERR "+e.reply()+"\r\n")
-		return e
-	}
-	defer s.remove(k)
-	err = k.serve(ctx)
-	if ctx.Err() != nil {
-		err = context.Cause(ctx)
-	}
+	conns.Refuse(c, "-ERR "+reply.reply()+"\r\n")
 	return err
 }
 
-// Write gives out what the session has gathered.
-func (k *conn) Write(p []byte) (int, error) {
-	k.rw.SetWriteDeadline(time.Now().Add(k.cfg.limits.Write))
-	return k.rw.Write(p)
+// end is deferred by ServeConn. A backend that panics costs its own connection only.
+func (k *conn) end(err *error) {
+	defer k.End()
+	if r := recover(); r != nil {
+		k.s.log(slog.LevelError, "backend panicked", "panic", r, "stack", string(debug.Stack()))
+		*err = fmt.Errorf("pop3: backend panicked: %v", r)
+	}
+	k.s.closeQuietly()
+	if *err = k.Err(*err); *err == nil {
+		k.s.log(slog.LevelInfo, "disconnected")
+	} else {
+		k.s.log(slog.LevelInfo, "disconnected", "error", *err)
+	}
+	if t := k.cfg.trace.Disconnected; t != nil {
+		t(k.s.snapshot(), *err)
+	}
 }
 
-func (k *conn) serve(ctx context.Context) error {
-	k.s = newSession(ctx, k.cfg, sasl.Channel{Remote: k.remote, Private: k.private})
-	k.s.log = k.cfg.log.With("remote", k.remote)
-	k.s.out.w = k
-	defer k.s.close()
-	deadline := time.Now().Add(k.cfg.limits.Login)
-	if c, ok := k.raw.(*tls.Conn); ok {
-		if err := k.handshake(ctx, c, deadline); err != nil {
+func (k *conn) serve() error {
+	k.s.log(slog.LevelInfo, "connected", "local", k.Local, "proxied", k.Proxy != nil)
+	if c, ok := k.rw.(*tls.Conn); ok {
+		if err := k.handshake(c); err != nil {
 			return err
 		}
 	}
+	if t := k.cfg.trace.Connected; t != nil {
+		t(k.s.snapshot())
+	}
 	k.s.greet()
+	deadline := k.login
 	for {
 		lines := k.s.lines
 		switch k.s.run() {
 		case hangUp:
 			k.release()
 			k.finish()
-			return k.s.out.err
+			return errors.Join(k.s.out.err, k.s.why)
 		case startTLS:
 			k.s.out.flush()
-			k.s.dropPlaintext()
-			if err := k.handshake(ctx, tls.Server(k.raw, k.cfg.tls), deadline); err != nil {
+			if err := k.handshake(tls.Server(k.Conn.Conn, k.cfg.tls)); err != nil {
 				return err
 			}
 			continue
@@ -102,15 +117,23 @@ func (k *conn) serve(ctx context.Context) error {
 			return k.s.out.err
 		}
 		if k.s.state != authorization && (lines != k.s.lines || lines == 0) {
-			deadline = time.Now().Add(k.cfg.limits.Idle) // only whole commands count
+			deadline = time.Now().Add(k.cfg.limits.CommandTimeout) // only whole commands count
 		}
 		if err := k.read(deadline); err != nil {
 			if err == io.EOF && k.s.in.Len() == 0 {
 				return nil
+			} else if err == io.EOF {
+				return io.ErrUnexpectedEOF
 			}
 			return err
 		}
 	}
+}
+
+// Write gives out what the session has gathered.
+func (k *conn) Write(p []byte) (int, error) {
+	k.rw.SetWriteDeadline(time.Now().Add(k.cfg.limits.WriteTimeout))
+	return k.rw.Write(p)
 }
 
 // release writes what is left to write, and gives back the large buffers.
@@ -127,14 +150,12 @@ func (k *conn) release() {
 	}
 }
 
-// read waits for input.
+// read waits for input, or until the session has to end because the server does.
 func (k *conn) read(deadline time.Time) error {
 	for {
 		k.rw.SetReadDeadline(deadline)
-		if k.srv.draining.Load() && k.s.state == authorization {
-			k.s.fail(errShutdown)
-			k.release()
-			return ErrServerClosed
+		if k.s.stopped() {
+			return nil
 		}
 		n, err := k.rw.Read(k.s.in.Space(4096))
 		k.s.in.Commit(n)
@@ -165,61 +186,23 @@ func (k *conn) finish() {
 	}
 }
 
-func (k *conn) handshake(ctx context.Context, c *tls.Conn, deadline time.Time) error {
+func (k *conn) handshake(c *tls.Conn) error {
+	deadline := time.Now().Add(k.cfg.limits.HandshakeTimeout)
+	if k.login.Before(deadline) {
+		deadline = k.login
+	}
 	c.SetDeadline(deadline)
-	if err := c.HandshakeContext(ctx); err != nil {
-		k.s.log.Info("TLS handshake failed", "error", err)
-		return err
+	if k.cfg.stopping() { // as in read
+		return ErrServerClosed
+	}
+	if err := c.HandshakeContext(k.Context); err != nil {
+		if k.cfg.stopping() {
+			return ErrServerClosed
+		}
+		return fmt.Errorf("pop3: TLS handshake: %w", err)
 	}
 	k.rw = c
 	state := c.ConnectionState()
 	k.s.tlsStarted(&state)
 	return nil
-}
-
-// add counts a connection in, or says why not.
-func (s *Server) add(k *conn) *Error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return errShutdown
-	}
-	if len(s.conns) >= k.cfg.limits.Connections || s.addresses[k.remote] >= k.cfg.limits.PerAddress {
-		return errTooMany
-	}
-	if s.conns == nil {
-		s.conns = make(map[*conn]struct{})
-		s.addresses = make(map[netip.Addr]int)
-	}
-	s.conns[k] = struct{}{}
-	s.addresses[k.remote]++
-	return nil
-}
-
-func (s *Server) remove(k *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.conns, k)
-	if s.addresses[k.remote]--; s.addresses[k.remote] == 0 {
-		delete(s.addresses, k.remote)
-	}
-	if len(s.conns) == 0 && s.gone != nil {
-		select {
-		case <-s.gone:
-		default:
-			close(s.gone)
-		}
-	}
-}
-
-// address takes the IP address from a net.Addr; the zero one when it has none.
-func address(a net.Addr) netip.Addr {
-	if a == nil {
-		return netip.Addr{}
-	}
-	ap, err := netip.ParseAddrPort(a.String())
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap()
 }

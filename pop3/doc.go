@@ -30,15 +30,42 @@
 // Failures are counted by address and account: after 30 in a quarter of an hour
 // from an address, or 60 for an account, further attempts get [SYS/TEMP].
 //
+// What follows STLS in the clear ends the session.
+//
 // # Limits
 //
 // A command line has 512 octets at most (RFC 2449 s4 asks for 255), lines of a
-// SASL exchange 12,288. At most 10,000 connections are served at a time, 500 of
-// them from one address. Before login a connection has one minute in all;
-// afterwards it may be silent for ten. See [Limits] for these and others.
-// Lines may end with LF alone. What looks like HTTP or a TLS handshake on
+// SASL exchange 12,288. Lines may end with LF alone. What looks like HTTP or a TLS handshake on
 // the plain port ends the connection, and a TLS client that names another
-// protocol (ALPN) is turned away.
+// protocol (ALPN) is turned away. All else is bounded by [Limits], whose zero value means these defaults:
+//
+//	BadCommands       20          the session ends
+//	AuthFailures      3           the session ends
+//	AddressFailures   30          -ERR [SYS/TEMP], failures of an address in 15 minutes
+//	AccountFailures   60          -ERR [SYS/TEMP], of an account, from addresses that did not get in lately
+//	FailDelay         500 ms      from a wrong password to -ERR [AUTH], whatever was wrong
+//	Connections       20000       -ERR [SYS/TEMP]
+//	PerAddress        500         -ERR [SYS/TEMP], connections of an address; loopback ones are not counted
+//	LoginTimeout      1 minute    the connection is cut
+//	CommandTimeout    10 minutes  the connection is cut, and nothing is deleted
+//	WriteTimeout      5 minutes   the connection is cut
+//	HandshakeTimeout  30 s        the connection is cut
+//	PROXY header      10 s        the connection is cut
+//
+// # Logs
+//
+// Lines of a session have id (of the connection), remote, and user once somebody has logged in. The servers of smtp and imap log alike.
+//
+//	INFO   connected                   local, proxied
+//	INFO   logged in                   mechanism, messages
+//	INFO   messages deleted            count
+//	INFO   disconnected                error, if there was one
+//	WARN   connection refused          error: no room, or no PROXY header
+//	WARN   authentication failed       mechanism, user, error
+//	WARN   accept failed, ...          error, wait
+//	WARN   maildrop or message not opened  error
+//	ERROR  authentication not possible mechanism, user, error
+//	ERROR  maildrop not ..., message not read, backend panicked
 //
 // # Standards
 //

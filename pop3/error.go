@@ -58,21 +58,30 @@ var (
 )
 
 var (
-	errSyntax      = &Error{Text: "wrong arguments"}
-	errUnknown     = &Error{Text: "unknown command"}
-	errNotNow      = &Error{Text: "command not allowed now"}
-	errTooLong     = &Error{Text: "line too long"}
-	errAuth        = &Error{Code: "AUTH", Text: "wrong name or password"}
-	errNeedTLS     = &Error{Text: "plaintext passwords only under TLS"}
-	errNoPassword  = &Error{Text: "USER and PASS not offered"}
-	errTempAuth    = &Error{Code: "SYS/TEMP", Text: "cannot check credentials now, try again later"}
-	errLoginDelay  = &Error{Code: "LOGIN-DELAY", Text: "too soon after the last login"}
-	errNeedUTF8    = &Error{Code: "UTF8", Text: "message needs UTF8 mode"}
-	errTempStore   = &Error{Code: "SYS/TEMP", Text: "cannot read the maildrop now, try again later"}
-	errTempUpdate  = &Error{Code: "SYS/TEMP", Text: "some deleted messages not removed"}
-	errBrokenStore = &Error{Code: "SYS/PERM", Text: "maildrop has entries that POP3 cannot show"}
-	errTooMany     = &Error{Code: "SYS/TEMP", Text: "too many connections, try again later"}
-	errShutdown    = &Error{Code: "SYS/TEMP", Text: "server is shutting down"}
+	errSyntax       = &Error{Text: "wrong arguments"}
+	errUnknown      = &Error{Text: "unknown command"}
+	errNotNow       = &Error{Text: "command not allowed now"}
+	errTooLong      = &Error{Text: "line too long"}
+	errAuth         = &Error{Code: "AUTH", Text: "wrong name or password"}
+	errNeedTLS      = &Error{Text: "plaintext passwords only under TLS"}
+	errNoPassword   = &Error{Text: "USER and PASS not offered"}
+	errTempAuth     = &Error{Code: "SYS/TEMP", Text: "cannot check credentials now, try again later"}
+	errLoginDelay   = &Error{Code: "LOGIN-DELAY", Text: "too soon after the last login"}
+	errNeedUTF8     = &Error{Code: "UTF8", Text: "message needs UTF8 mode"}
+	errTempStore    = &Error{Code: "SYS/TEMP", Text: "cannot read the maildrop now, try again later"}
+	errTempUpdate   = &Error{Code: "SYS/TEMP", Text: "some deleted messages not removed"}
+	errBrokenStore  = &Error{Code: "SYS/PERM", Text: "maildrop has entries that POP3 cannot show"}
+	errTooMany      = &Error{Code: "SYS/TEMP", Text: "too many connections, try again later"}
+	errTooManyFrom  = &Error{Code: "SYS/TEMP", Text: "too many connections from your address, try again later"}
+	errPipelinedTLS = &Error{Text: "commands after STLS must wait for the handshake"}
+	errShutdown     = &Error{Code: "SYS/TEMP", Text: "server is shutting down"}
+)
+
+// Why the server ends a session.
+var (
+	errForeign       = errors.New("pop3: the client speaks another protocol")
+	errTooManyBad    = errors.New("pop3: too many bad commands")
+	errTooManyFailed = errors.New("pop3: too many failed authentications")
 )
 
 // replyError turns what a backend returned into what the client is told.

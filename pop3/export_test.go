@@ -20,7 +20,7 @@ func NewCore(ctx context.Context, srv *Server, banner string) *Core {
 	if err != nil {
 		panic(err)
 	}
-	c := &Core{s: newSession(ctx, cfg, sasl.Channel{})}
+	c := &Core{s: newSession(ctx, cfg, Peer{}, sasl.Channel{})}
 	c.s.out.w = &c.out
 	c.s.greet()
 	if banner != "" {
@@ -30,14 +30,13 @@ func NewCore(ctx context.Context, srv *Server, banner string) *Core {
 }
 
 // Feed gives octets to the session, and says whether it is over. wantTLS: it
-// waits for a handshake; what was fed behind STLS is lost, as it should be.
+// waits for a handshake.
 func (c *Core) Feed(p []byte) (over, wantTLS bool) {
 	c.s.in.Feed(p)
 	switch c.s.run() {
 	case hangUp:
 		return true, false
 	case startTLS:
-		c.s.dropPlaintext()
 		return false, true
 	}
 	return false, false

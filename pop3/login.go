@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -29,7 +30,7 @@ func (s *session) cmdUser(arg string, hasArg bool) {
 		s.badCommand(errSyntax)
 	default:
 		s.user = arg
-		s.out.line("+OK send PASS")
+		s.ok("send PASS")
 	}
 }
 
@@ -68,7 +69,7 @@ func (s *session) cmdApop(arg string, _ bool) {
 // clients expect.
 func (s *session) cmdAuth(arg string, hasArg bool) {
 	if !hasArg {
-		s.out.line("+OK mechanisms follow")
+		s.ok("mechanisms follow")
 		for _, name := range s.cfg.sasl.Mechanisms(s.conn) {
 			s.out.line(name)
 		}
@@ -111,6 +112,7 @@ func (s *session) authStep(response []byte) {
 	challenge, done, err := s.auth.Next(response)
 	if err == nil && !done {
 		s.out.line("+ ", sasl.Encode(challenge))
+		s.traceReply("+ ***")
 		return
 	}
 	exchange := s.auth
@@ -120,25 +122,28 @@ func (s *session) authStep(response []byte) {
 
 // loggedIn ends an authentication, well or not.
 func (s *session) loggedIn(how, name, identity string, err error) {
+	if t := s.cfg.trace.Authenticated; t != nil {
+		t(s.snapshot(), AuthInfo{Mechanism: how, Username: name, Identity: identity, Err: err})
+	}
 	if err == nil {
 		if e := s.open(identity); e != nil {
 			s.fail(e)
 			return
 		}
-		s.log.Info("logged in", "user", identity, "mechanism", how, "messages", len(s.messages))
-		s.out.str("+OK ")
-		s.stat()
+		s.peer.Identity, s.peer.Mechanism = identity, how
+		s.log(slog.LevelInfo, "logged in", "mechanism", how, "messages", len(s.messages))
+		s.ok(s.stat())
 		return
 	}
 	if sasl.IsTemporary(err) {
-		s.log.Error("authentication not possible", "mechanism", how, "user", name, "error", err)
+		s.log(slog.LevelError, "authentication not possible", "mechanism", how, "user", name, "error", err)
 		s.fail(errTempAuth) // RFC 3206 s4
 	} else {
-		s.log.Warn("authentication failed", "mechanism", how, "user", name, "error", err)
+		s.log(slog.LevelWarn, "authentication failed", "mechanism", how, "user", name, "error", err)
 		s.fail(errAuth) // RFC 3206 s5
 	}
 	if s.failures++; s.failures >= s.cfg.limits.AuthFailures {
-		s.state = ended
+		s.end(errTooManyFailed)
 	}
 }
 
@@ -149,7 +154,7 @@ func (s *session) open(identity string) *Error {
 	}
 	drop, err := s.cfg.backend.Maildrop(s.ctx, identity)
 	if err != nil {
-		s.log.Warn("maildrop not opened", "user", identity, "error", err)
+		s.log(slog.LevelWarn, "maildrop not opened", "user", identity, "error", err)
 		return replyError(err, errTempStore)
 	}
 	messages, err := drop.Messages(s.ctx)
@@ -158,10 +163,10 @@ func (s *session) open(identity string) *Error {
 	}
 	if err != nil {
 		drop.Close()
-		s.log.Warn("maildrop not read", "user", identity, "error", err)
+		s.log(slog.LevelError, "maildrop not read", "user", identity, "error", err)
 		return replyError(err, errTempStore)
 	}
-	s.drop, s.messages, s.identity = drop, messages, identity
+	s.drop, s.messages = drop, messages
 	s.gone = make([]bool, len(messages))
 	for _, m := range messages {
 		s.octets += m.Size

@@ -3,7 +3,6 @@ package pop3
 import (
 	"bytes"
 	"io"
-	"strconv"
 )
 
 // outputSize is how much is gathered before it is written.
@@ -44,11 +43,6 @@ func (o *output) write(p []byte) {
 func (o *output) str(s string) {
 	o.room(len(s))
 	o.buf = append(o.buf, s...)
-}
-
-func (o *output) int(n int64) {
-	o.room(20)
-	o.buf = strconv.AppendInt(o.buf, n, 10)
 }
 
 // line writes the parts and CRLF.

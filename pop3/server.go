@@ -6,16 +6,14 @@ import (
 	"crypto/x509"
 	"errors"
 	"log/slog"
-	"maps"
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/gomailroom/mailroom/internal/conns"
 	"github.com/gomailroom/mailroom/internal/sasl"
 )
 
@@ -51,18 +49,13 @@ type Server struct {
 
 	Limits Limits       // zero fields have defaults
 	Logger *slog.Logger // nil: silent. Secrets are never logged
+	Trace  *ServerTrace // nil: none
 
 	setup    sync.Once
 	settings settings
 	setupErr error
 
-	mu        sync.Mutex
-	listeners map[net.Listener]struct{}
-	conns     map[*conn]struct{}
-	addresses map[netip.Addr]int
-	closed    bool
-	gone      chan struct{} // closed when the last connection has ended after Shutdown
-	draining  atomic.Bool
+	group conns.Group
 }
 
 // settings are the server's fields with defaults, shared by its sessions.
@@ -77,6 +70,8 @@ type settings struct {
 	loginDelay     time.Duration
 	limits         Limits
 	log            *slog.Logger
+	trace          *ServerTrace
+	stopping       func() bool
 	delays         delays
 	blocks         sync.Pool // *[blockSize]byte
 	outputs        sync.Pool // *[outputSize]byte
@@ -152,42 +147,24 @@ func (s *Server) prepare() (*settings, error) {
 		if c.log = s.Logger; c.log == nil {
 			c.log = slog.New(slog.DiscardHandler)
 		}
+		if c.trace = s.Trace; c.trace == nil {
+			c.trace = &ServerTrace{}
+		}
+		g := &s.group
+		g.Closed, g.Logger, g.ProxyFrom = ErrServerClosed, c.log, s.ProxyFrom
+		g.Connections, g.PerAddress = c.limits.Connections, c.limits.PerAddress
+		c.stopping = g.Stopping
 	})
 	return &s.settings, s.setupErr
 }
 
-// Serve accepts connections from l until Shutdown or Close, then returns
-// ErrServerClosed. It closes l.
+// Serve accepts connections from l until Shutdown or Close, then returns [ErrServerClosed]. It closes l.
 func (s *Server) Serve(l net.Listener) error {
-	defer l.Close()
-	cfg, err := s.prepare()
-	if err != nil {
+	if _, err := s.prepare(); err != nil {
+		l.Close()
 		return err
 	}
-	if !s.addListener(l) {
-		return ErrServerClosed
-	}
-	defer s.removeListener(l)
-	wait := time.Duration(0)
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			if s.isClosed() {
-				return ErrServerClosed
-			}
-			// Out of file descriptors, or the peer was gone already: the listener is
-			// still good, as net/http sees it.
-			if t, ok := err.(interface{ Temporary() bool }); ok && t.Temporary() {
-				wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-				cfg.log.Warn("accept failed, trying again", "error", err, "wait", wait)
-				time.Sleep(wait)
-				continue
-			}
-			return err
-		}
-		wait = 0
-		go s.ServeConn(context.Background(), c)
-	}
+	return s.group.Serve(l, func(c net.Conn) { s.ServeConn(context.Background(), c) })
 }
 
 // ServeTLS is Serve for implicit TLS (RFC 8314), with TLSConfig.
@@ -203,79 +180,12 @@ func (s *Server) ServeTLS(l net.Listener) error {
 	return s.Serve(tls.NewListener(l, cfg.tls))
 }
 
-// Shutdown stops listening, ends the connections that have not logged in, and
-// lets the others go on to their QUIT. It returns when all are gone, or with
-// the error of ctx; then Close may cut the rest.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.stop()
-	s.draining.Store(true)
-	s.mu.Lock()
-	if s.gone == nil {
-		s.gone = make(chan struct{})
-		if len(s.conns) == 0 {
-			close(s.gone)
-		}
-	}
-	gone := s.gone
-	conns := slices.Collect(maps.Keys(s.conns))
-	s.mu.Unlock()
-	for _, c := range conns {
-		c.raw.SetReadDeadline(past) // wakes it; one that has logged in goes on
-	}
-	select {
-	case <-gone:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
+// Shutdown stops listening, and ends every session after the command that it is at, with -ERR [SYS/TEMP]. One that has marked messages may
+// go on to its QUIT. It returns nil when all are gone, or with the error of ctx, and then Close may cut the rest.
+func (s *Server) Shutdown(ctx context.Context) error { return s.group.Shutdown(ctx) }
 
-// Close stops listening and cuts all connections; what they had marked as
-// deleted stays.
+// Close stops listening and cuts all connections; what they had marked as deleted stays. It does not wait for backends, whose context ends.
 func (s *Server) Close() error {
-	s.stop()
-	s.mu.Lock()
-	conns := slices.Collect(maps.Keys(s.conns))
-	s.mu.Unlock()
-	for _, c := range conns {
-		c.cancel()
-		c.raw.Close()
-	}
+	s.group.Close()
 	return nil
-}
-
-// stop closes the listeners and refuses new connections.
-func (s *Server) stop() {
-	s.mu.Lock()
-	s.closed = true
-	listeners := slices.Collect(maps.Keys(s.listeners))
-	s.mu.Unlock()
-	for _, l := range listeners {
-		l.Close()
-	}
-}
-
-func (s *Server) isClosed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.closed
-}
-
-func (s *Server) addListener(l net.Listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	if s.listeners == nil {
-		s.listeners = make(map[net.Listener]struct{})
-	}
-	s.listeners[l] = struct{}{}
-	return true
-}
-
-func (s *Server) removeListener(l net.Listener) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.listeners, l)
 }

@@ -2,9 +2,11 @@ package pop3_test
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -105,24 +107,41 @@ func TestImplicitTLS(t *testing.T) {
 	require.ErrorContains(t, err, "no application protocol", "a browser's TLS")
 }
 
-// Commands that somebody adds before the handshake must not run after it.
+// Commands that somebody adds before the handshake must not run after it. As in smtp and imap they end the session.
 func TestInjectionBeforeTLS(t *testing.T) {
 	t.Parallel()
 	srv, m := newServer(t)
 	srv.TLSConfig = serverTLS
-	dial, _ := serve(t, srv, false)
-	conn := dial()
-	c := client(t, conn)
-	require.NoError(t, c.Send("STLS", "USER alice", "PASS pass word ", "DELE 1", "QUIT"))
-	_, err := c.Reply("STLS")
-	require.NoError(t, err)
-	tc := tlsClient(conn, "pop3")
-	require.NoError(t, tc.Handshake())
-	tc.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
-	n, err := tc.Read(make([]byte, 100))
-	require.Zero(t, n)
-	require.Error(t, err)
+	for _, behind := range []string{"USER alice\r\nPASS pass word \r\nDELE 1\r\nQUIT\r\n", "\n", "U"} {
+		client, server := memnet.Pipe()
+		io.WriteString(client, "STLS\r\n"+behind)
+		client.(*memnet.Conn).CloseWrite()
+		require.ErrorContains(t, srv.ServeConn(t.Context(), server), "must wait for the handshake")
+		out, err := io.ReadAll(client)
+		require.NoError(t, err)
+		require.Equal(t, "+OK POP3 server ready\r\n-ERR commands after STLS must wait for the handshake\r\n", string(out))
+	}
 	require.Len(t, m.UIDs("alice"), 3)
+}
+
+// What is sent along with AUTH is obeyed in turn, after it (RFC 2449 s6.6): there is no security layer that could begin in between.
+func TestPipelinedBehindAuth(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"AUTH PLAIN AGFsaWNlAHBhc3Mgd29yZCA=\r\nSTAT\r\nQUIT\r\n":              "+OK 3 97\r\n+OK 3 97\r\n+OK bye\r\n",
+		"AUTH PLAIN\r\nAGFsaWNlAHBhc3Mgd29yZCA=\r\nSTAT\r\nQUIT\r\n":           "+ \r\n+OK 3 97\r\n+OK 3 97\r\n+OK bye\r\n",
+		"AUTH PLAIN AGFsaWNlAHdyb25n\r\nSTAT\r\nQUIT\r\n":                      "-ERR [AUTH] wrong name or password\r\n-ERR command not allowed now\r\n+OK bye\r\n",
+		"AUTH LOGIN\r\nYWxpY2U=\r\ncGFzcyB3b3JkIA==\r\nRETR 9\r\nQUIT\r\n":     "+ VXNlcm5hbWU6\r\n+ UGFzc3dvcmQ6\r\n+OK 3 97\r\n-ERR no such message\r\n+OK bye\r\n",
+		"AUTH PLAIN\r\n*\r\nUSER alice\r\nPASS pass word \r\nNOOP\r\nQUIT\r\n": "+ \r\n-ERR authentication canceled\r\n+OK send PASS\r\n+OK 3 97\r\n+OK\r\n+OK bye\r\n",
+	} {
+		srv, _ := newServer(t)
+		c := pop3.NewCore(t.Context(), srv, "")
+		c.Output()
+		over, _ := c.Feed([]byte(in))
+		require.True(t, over)
+		require.Equal(t, want, c.Output())
+		c.Close()
+	}
 }
 
 func TestTimeouts(t *testing.T) {
@@ -165,32 +184,180 @@ func TestTimeouts(t *testing.T) {
 	})
 }
 
+// Negative limits are none.
+func TestNoLimits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, _ := newServer(t)
+		srv.Limits = pop3.Limits{BadCommands: -1, AuthFailures: -1, AddressFailures: -1, AccountFailures: -1, FailDelay: -1, Connections: -1, PerAddress: -1,
+			LoginTimeout: -1, CommandTimeout: -1, WriteTimeout: -1, HandshakeTimeout: -1}
+		srv.TLSConfig = serverTLS
+		dial, _ := serve(t, srv, false)
+		conn := dial()
+		c := client(t, conn)
+		cfg := ca.Client()
+		cfg.ServerName = "pop.example.org"
+		time.Sleep(24 * time.Hour)
+		require.NoError(t, c.StartTLS(t.Context(), cfg))
+		for range 100 {
+			_, err := c.Cmd("NONSENSE")
+			require.ErrorContains(t, err, "unknown command")
+			require.ErrorContains(t, c.Login("alice", "wrong"), "[AUTH]")
+		}
+		time.Sleep(24 * time.Hour)
+		require.NoError(t, c.Login("alice", "pass word "))
+		time.Sleep(24 * time.Hour)
+		require.NoError(t, c.Quit())
+		srv.Close()
+	})
+}
+
 func TestShutdown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		srv, m := newServer(t)
+		for _, who := range []string{"idle", "marked", "reset"} {
+			srv.Auth.(pop3test.Users)[who] = "x"
+			m.Deliver(who, []byte("one\r\n"))
+			m.Deliver(who, []byte("two\r\n"))
+		}
 		dial, served := serve(t, srv, false)
-		idle := client(t, dial())
-		busy := client(t, dial())
-		require.NoError(t, busy.Login("alice", "pass word "))
-		require.NoError(t, busy.Dele(2))
+		fresh, idle, marked, reset := client(t, dial()), client(t, dial()), client(t, dial()), client(t, dial())
+		require.NoError(t, idle.Login("idle", "x"))
+		for who, c := range map[string]*pop3client.Client{"marked": marked, "reset": reset} {
+			require.NoError(t, c.Login(who, "x"))
+			require.NoError(t, c.Dele(2))
+		}
 		down := make(chan error, 1)
 		go func() { down <- srv.Shutdown(context.Background()) }()
 		synctest.Wait()
 		require.ErrorIs(t, <-served, pop3.ErrServerClosed)
-		_, err := idle.Reply("waiting")
-		require.ErrorContains(t, err, "[SYS/TEMP]")
+		for _, c := range []*pop3client.Client{fresh, idle} {
+			_, err := c.Reply("waiting")
+			require.ErrorContains(t, err, "[SYS/TEMP]")
+		}
 		time.Sleep(5 * time.Minute)
-		_, err = busy.Retr(1)
+		_, err := marked.Retr(1)
 		require.NoError(t, err)
+		_, err = reset.Cmd("RSET")
+		require.NoError(t, err)
+		_, err = reset.Reply("nothing is marked any more")
+		require.ErrorContains(t, err, "[SYS/TEMP]")
 		require.Empty(t, down)
-		require.NoError(t, busy.Quit())
+		require.NoError(t, marked.Quit())
 		require.NoError(t, <-down)
-		require.Equal(t, []string{"m1", "m3"}, m.UIDs("alice"))
+		require.Len(t, m.UIDs("marked"), 1)
+		require.Len(t, m.UIDs("idle"), 2)
+		require.Len(t, m.UIDs("reset"), 2)
 		l, err := new(memnet.Network).Listen("tcp", ":110")
 		require.NoError(t, err)
 		require.ErrorIs(t, srv.Serve(l), pop3.ErrServerClosed)
 	})
+}
+
+// A client that has sent a long row of commands along gets an answer to the next one, and no more.
+func TestShutdownBetweenCommands(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv, m := newServer(t)
+		opened := make(chan bool)
+		srv.Backend = slowBackend{m, opened}
+		dial, _ := serve(t, srv, false)
+		conn := dial()
+		c := client(t, conn)
+		require.NoError(t, c.Login("alice", "pass word "))
+		require.NoError(t, c.Send("RETR 1", "RETR 1", "RETR 1", "QUIT"))
+		<-opened
+		<-opened
+		down := make(chan error, 1)
+		go func() { down <- srv.Shutdown(context.Background()) }()
+		synctest.Wait()
+		opened <- true
+		out, err := io.ReadAll(conn)
+		require.NoError(t, err)
+		require.Equal(t, 2, strings.Count(string(out), "+OK 44 octets"))
+		require.True(t, strings.HasSuffix(string(out), "\r\n.\r\n-ERR [SYS/TEMP] server is shutting down\r\n"), "%q", out)
+		conn.Close()
+		require.NoError(t, <-down)
+	})
+}
+
+// slowBackend waits at each Open until the test says so; before the first it only tells.
+type slowBackend struct {
+	pop3.Backend
+	opened chan bool
+}
+
+func (b slowBackend) Maildrop(ctx context.Context, identity string) (pop3.Maildrop, error) {
+	d, err := b.Backend.Maildrop(ctx, identity)
+	return &slowMaildrop{Maildrop: d, opened: b.opened}, err
+}
+
+type slowMaildrop struct {
+	pop3.Maildrop
+	opened chan bool
+	count  int
+}
+
+func (d *slowMaildrop) Open(ctx context.Context, uid string) (io.ReadCloser, error) {
+	d.opened <- true
+	if d.count++; d.count > 1 {
+		<-d.opened
+	}
+	return d.Maildrop.Open(ctx, uid)
+}
+
+// Nobody who has not come as far as a command holds up the end, and all of them count.
+func TestEndBeforeGreeting(t *testing.T) {
+	t.Parallel()
+	for name, begin := range map[string]struct {
+		from     string
+		implicit bool
+	}{"PROXY header": {"192.0.2.8", false}, "implicit TLS": {"198.51.100.7", true}, "STLS": {"198.51.100.7", false}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, end := range []func(*pop3.Server) error{(*pop3.Server).Close, func(s *pop3.Server) error { return s.Shutdown(context.Background()) }} {
+				synctest.Test(t, func(t *testing.T) {
+					srv, _ := newServer(t)
+					srv.TLSConfig, srv.ProxyFrom, srv.Limits.Connections = serverTLS, []netip.Prefix{netip.MustParsePrefix("192.0.2.8/32")}, 1
+					conn, done := from(t, srv, begin.from, begin.implicit)
+					if name == "STLS" {
+						require.NoError(t, client(t, conn).Send("STLS"))
+					}
+					synctest.Wait()
+					over, refused := from(t, srv, "198.51.100.8", false)
+					out, err := io.ReadAll(over)
+					require.NoError(t, err)
+					require.Equal(t, "-ERR [SYS/TEMP] too many connections, try again later\r\n", string(out))
+					require.ErrorContains(t, <-refused, "too many connections")
+					start := time.Now()
+					require.NoError(t, end(srv))
+					require.ErrorIs(t, <-done, pop3.ErrServerClosed)
+					require.Zero(t, time.Since(start))
+				})
+			}
+		})
+	}
+}
+
+// from serves one connection that comes from an address.
+func from(t *testing.T, srv *pop3.Server, ip string, implicit bool) (conn net.Conn, done chan error) {
+	t.Helper()
+	var n memnet.Network
+	l, err := n.Listen("tcp", "192.0.2.1:110")
+	require.NoError(t, err)
+	defer l.Close()
+	conn, err = n.Host(ip).DialContext(context.Background(), "tcp", "192.0.2.1:110")
+	require.NoError(t, err)
+	server, err := l.Accept()
+	require.NoError(t, err)
+	if implicit {
+		server = tls.Server(server, srv.TLSConfig)
+	}
+	done = make(chan error, 1)
+	go func() { done <- srv.ServeConn(context.Background(), server) }()
+	t.Cleanup(func() { conn.Close() })
+	return conn, done
 }
 
 func TestShutdownGivesUp(t *testing.T) {
@@ -338,7 +505,9 @@ func TestNoSecretsInLogs(t *testing.T) {
 	require.NoError(t, srv.ServeConn(t.Context(), b))
 	require.Contains(t, log.String(), "authentication failed")
 	require.Contains(t, log.String(), "remote=127.0.0.1")
-	require.Contains(t, log.String(), `msg="logged in" remote=127.0.0.1 user=alice mechanism=PASS`, "as imap tells it")
+	require.Regexp(t, `msg="logged in" id=\w+ remote=127.0.0.1:\d+ user=alice mechanism=PASS`, log.String(), "as smtp and imap tell it")
+	require.Regexp(t, `msg=connected id=\w+ remote=127.0.0.1:\d+ local=127.0.0.1:\d+ proxied=false\n`, log.String())
+	require.Regexp(t, `msg=disconnected id=\w+ remote=127.0.0.1:\d+ user=alice\n`, log.String(), "no error where there was none")
 	require.Contains(t, log.String(), "mechanism=PLAIN")
 	require.NotContains(t, log.String(), "wr0ng")
 	require.NotContains(t, log.String(), "pass word")

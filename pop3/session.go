@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"log/slog"
+	"runtime/debug"
 
 	"github.com/gomailroom/mailroom/internal/line"
 	"github.com/gomailroom/mailroom/internal/sasl"
@@ -14,7 +15,7 @@ import (
 type session struct {
 	ctx  context.Context
 	cfg  *settings
-	log  *slog.Logger
+	peer Peer
 	in   line.Buffer
 	out  output
 	conn sasl.Channel
@@ -28,9 +29,9 @@ type session struct {
 	utf8      bool
 	bad       int
 	failures  int
-	lines     int // handled so far
+	lines     int   // handled so far
+	why       error // the server has ended the session; nil: the client has, or nobody
 
-	identity string
 	drop     Maildrop
 	messages []Message
 	gone     []bool // marked as deleted
@@ -56,29 +57,49 @@ const (
 	hangUp
 )
 
-func newSession(ctx context.Context, cfg *settings, conn sasl.Channel) *session {
-	s := &session{ctx: ctx, cfg: cfg, conn: conn, log: cfg.log}
+func newSession(ctx context.Context, cfg *settings, peer Peer, conn sasl.Channel) *session {
+	s := &session{ctx: ctx, cfg: cfg, peer: peer, conn: conn}
 	s.in = line.Buffer{MaxLine: sasl.MaxResponse + 64, Ending: line.LF}
 	s.out.fresh = cfg.getOutput
 	return s
 }
 
+// log writes an event of the session. Every line has the connection's id and the client's address, and the user once there is one.
+func (s *session) log(level slog.Level, event string, attrs ...any) {
+	if !s.cfg.log.Enabled(s.ctx, level) {
+		return
+	}
+	about := []any{"id", s.peer.ID, "remote", s.peer.Remote}
+	if s.peer.Identity != "" {
+		about = append(about, "user", s.peer.Identity)
+	}
+	s.cfg.log.Log(s.ctx, level, event, append(about, attrs...)...)
+}
+
 func (s *session) greet() {
 	if s.cfg.sasl.Secret == nil {
-		s.out.line("+OK POP3 server ready")
+		s.ok("POP3 server ready")
 		return
 	}
 	s.banner = newBanner(s.cfg.hostname) // RFC 1939 s7, APOP
-	s.out.line("+OK POP3 server ready ", s.banner)
+	s.ok("POP3 server ready ", s.banner)
 }
+
+// stopped tells whether the session is to end because the server does. One with marked messages goes on to its QUIT: the client believes them
+// gone once it has said so.
+func (s *session) stopped() bool { return s.cfg.stopping() && s.deleted == 0 && s.state != ended }
 
 // run handles the whole lines that have come.
 func (s *session) run() action {
 	for s.out.err == nil && s.state != ended {
+		if s.stopped() {
+			s.fail(errShutdown)
+			s.end(ErrServerClosed)
+			return hangUp
+		}
 		if !s.started && s.foreign() {
-			s.log.Info("not POP3, hanging up")
 			s.fail(errUnknown)
-			s.state = ended
+			s.end(errForeign)
 			return hangUp
 		}
 		l, ok, err := s.in.Line()
@@ -96,6 +117,7 @@ func (s *session) run() action {
 
 // handle acts on one line.
 func (s *session) handle(l []byte, err error) action {
+	s.traceCommand(l)
 	switch {
 	case err != nil:
 		s.auth = nil
@@ -192,16 +214,34 @@ func (s *session) command(verb string, arg []byte, hasArg bool) action {
 	return readMore
 }
 
-func (s *session) fail(e *Error) { s.out.line("-ERR ", e.reply()) }
+// ok writes the first line of a positive reply.
+func (s *session) ok(parts ...string) {
+	status := "+OK "
+	if len(parts) == 0 {
+		status = "+OK"
+	}
+	s.out.str(status)
+	s.out.line(parts...)
+	s.traceReply(status, parts...)
+}
+
+// fail writes a negative reply.
+func (s *session) fail(e *Error) {
+	text := e.reply()
+	s.out.line("-ERR ", text)
+	s.traceReply("-ERR ", text)
+}
 
 // badCommand answers what no correct client sends, and has enough at a point.
 func (s *session) badCommand(e *Error) {
 	s.fail(e)
 	if s.bad++; s.bad >= s.cfg.limits.BadCommands {
-		s.log.Info("too many bad commands, hanging up")
-		s.state = ended
+		s.end(errTooManyBad)
 	}
 }
+
+// end ends the session by the server's decision.
+func (s *session) end(why error) { s.state, s.why = ended, why }
 
 // quit ends the session; in the transaction state the update state follows
 // (RFC 1939 s6).
@@ -216,15 +256,15 @@ func (s *session) quit(hasArg bool) {
 			return
 		}
 		if err := s.drop.Commit(s.ctx, s.marked()); err != nil {
-			s.log.Warn("maildrop update failed", "user", s.identity, "error", err)
+			s.log(slog.LevelError, "maildrop not updated", "error", err)
 			s.close()
 			s.fail(replyError(err, errTempUpdate))
 			return
 		}
-		s.log.Info("messages deleted", "user", s.identity, "count", s.deleted)
+		s.log(slog.LevelInfo, "messages deleted", "count", s.deleted)
 	}
 	s.close() // before the reply: the client may come back at once
-	s.out.line("+OK bye")
+	s.ok("bye")
 }
 
 func (s *session) marked() []string {
@@ -240,11 +280,22 @@ func (s *session) marked() []string {
 // close lets go of the maildrop.
 func (s *session) close() {
 	s.state = ended
-	if s.drop == nil {
+	drop := s.drop
+	if drop == nil {
 		return
 	}
-	if err := s.drop.Close(); err != nil {
-		s.log.Warn("maildrop close failed", "user", s.identity, "error", err)
-	}
 	s.drop = nil
+	if err := drop.Close(); err != nil {
+		s.log(slog.LevelError, "maildrop not closed", "error", err)
+	}
+}
+
+// closeQuietly is close at the end of the connection, when a panic is of no more consequence than a log entry.
+func (s *session) closeQuietly() {
+	defer func() {
+		if r := recover(); r != nil {
+			s.log(slog.LevelError, "backend panicked", "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	s.close()
 }

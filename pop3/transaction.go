@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"strconv"
 	"strings"
 )
 
@@ -37,12 +39,9 @@ func (s *session) message(arg string) (int, bool) {
 	return int(n - 1), true
 }
 
-// stat writes the number and octets of messages that are not marked, and CRLF.
-func (s *session) stat() {
-	s.out.int(int64(len(s.messages) - s.deleted))
-	s.out.str(" ")
-	s.out.int(s.octets)
-	s.out.str("\r\n")
+// stat gives the number and octets of messages that are not marked.
+func (s *session) stat() string {
+	return strconv.Itoa(len(s.messages)-s.deleted) + " " + strconv.FormatInt(s.octets, 10)
 }
 
 func (s *session) cmdStat(_ string, hasArg bool) {
@@ -50,44 +49,41 @@ func (s *session) cmdStat(_ string, hasArg bool) {
 		s.badCommand(errSyntax)
 		return
 	}
-	s.out.str("+OK ")
-	s.stat()
+	s.ok(s.stat())
 }
 
 func (s *session) cmdList(arg string, hasArg bool) {
-	s.listing(arg, hasArg, func(m *Message) { s.out.int(m.Size) })
+	s.listing(arg, hasArg, func(b []byte, m *Message) []byte { return strconv.AppendInt(b, m.Size, 10) })
 }
 
 func (s *session) cmdUidl(arg string, hasArg bool) {
-	s.listing(arg, hasArg, func(m *Message) { s.out.str(m.UID) })
+	s.listing(arg, hasArg, func(b []byte, m *Message) []byte { return append(b, m.UID...) })
 }
 
 // listing answers LIST and UIDL, for one message or for all.
-func (s *session) listing(arg string, hasArg bool, value func(*Message)) {
-	entry := func(i int) {
-		s.out.int(int64(i + 1))
-		s.out.str(" ")
-		value(&s.messages[i])
-		s.out.str("\r\n")
+func (s *session) listing(arg string, hasArg bool, value func([]byte, *Message) []byte) {
+	var b []byte
+	entry := func(i int) []byte {
+		b = strconv.AppendInt(b[:0], int64(i+1), 10)
+		return value(append(b, ' '), &s.messages[i])
 	}
 	if hasArg {
 		if i, ok := s.message(arg); ok {
-			s.out.str("+OK ")
-			entry(i)
+			s.ok(string(entry(i)))
 		}
 		return
 	}
-	s.out.str("+OK ")
-	s.stat()
+	s.ok(s.stat())
 	for i := range s.messages {
 		if !s.gone[i] {
-			entry(i)
+			b = append(entry(i), '\r', '\n')
+			s.out.write(b)
 		}
 		if s.out.err != nil {
 			return
 		}
 	}
-	s.out.str(".\r\n")
+	s.out.line(".")
 }
 
 func (s *session) cmdRetr(arg string, _ bool) {
@@ -121,7 +117,7 @@ func (s *session) send(i int, d stuffer) {
 	}
 	body, err := s.drop.Open(s.ctx, m.UID)
 	if err != nil {
-		s.log.Warn("message not opened", "user", s.identity, "uid", m.UID, "error", err)
+		s.log(slog.LevelWarn, "message not opened", "uid", m.UID, "error", err)
 		s.fail(replyError(err, errTempStore))
 		return
 	}
@@ -131,13 +127,11 @@ func (s *session) send(i int, d stuffer) {
 	}
 	n, err := body.Read(s.block)
 	if n == 0 && err != nil && err != io.EOF {
-		s.log.Warn("message not read", "user", s.identity, "uid", m.UID, "error", err)
+		s.log(slog.LevelError, "message not read", "uid", m.UID, "error", err)
 		s.fail(replyError(err, errTempStore))
 		return
 	}
-	s.out.str("+OK ")
-	s.out.int(m.Size)
-	s.out.str(" octets\r\n")
+	s.ok(strconv.FormatInt(m.Size, 10), " octets")
 	d.out = &s.out
 	for {
 		d.write(s.block[:n])
@@ -145,7 +139,7 @@ func (s *session) send(i int, d stuffer) {
 			break
 		}
 		if err != nil {
-			s.log.Warn("message not read to its end, hanging up", "user", s.identity, "uid", m.UID, "error", err)
+			s.log(slog.LevelError, "message not read to its end, hanging up", "uid", m.UID, "error", err)
 			s.out.flush() // the replies before it are good
 			s.out.err = errors.Join(errCut, fmt.Errorf("message %s: %w", m.UID, err))
 		}
@@ -167,7 +161,7 @@ func (s *session) cmdDele(arg string, _ bool) {
 	s.gone[i] = true
 	s.deleted++
 	s.octets -= s.messages[i].Size
-	s.out.line("+OK message marked as deleted")
+	s.ok("message marked as deleted")
 }
 
 func (s *session) cmdNoop(_ string, hasArg bool) {
@@ -175,7 +169,7 @@ func (s *session) cmdNoop(_ string, hasArg bool) {
 		s.badCommand(errSyntax)
 		return
 	}
-	s.out.line("+OK")
+	s.ok()
 }
 
 func (s *session) cmdRset(_ string, hasArg bool) {
@@ -190,6 +184,5 @@ func (s *session) cmdRset(_ string, hasArg bool) {
 		}
 	}
 	s.deleted = 0
-	s.out.str("+OK ")
-	s.stat()
+	s.ok(s.stat())
 }

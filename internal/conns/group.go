@@ -85,7 +85,7 @@ func (g *Group) Serve(l net.Listener, handle func(net.Conn)) error {
 			return g.Closed
 		}
 		// Out of file descriptors, or the peer was gone before it was accepted: the listener is still good, as net/http sees it.
-		if t, ok := errors.AsType[net.Error](err); !ok || !t.Temporary() {
+		if t, ok := errors.AsType[temporary](err); !ok || !t.Temporary() {
 			return err
 		}
 		wait = min(max(2*wait, 5*time.Millisecond), time.Second)
@@ -96,6 +96,11 @@ func (g *Group) Serve(l net.Listener, handle func(net.Conn)) error {
 			return g.Closed
 		}
 	}
+}
+
+type temporary interface {
+	error
+	Temporary() bool
 }
 
 func (g *Group) addListener(l net.Listener) (stopped chan struct{}, ok bool) {
