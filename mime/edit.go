@@ -17,7 +17,7 @@ func (m *Message) WriteTo(w io.Writer) (int64, error) {
 }
 
 // An Edit changes a message that was read: fields are added, replaced and removed, and parts replaced and removed. Everything else
-// stays as it is to the octet. Signatures over what changes no longer hold.
+// stays as it is to the octet, and what is new has the line ends of the message's header. Signatures over what changes no longer hold.
 type Edit struct {
 	m       *Message
 	fields  map[int][]fieldChange
@@ -92,7 +92,7 @@ func (e *Edit) Compose() (*Composed, error) {
 	if e.m.src == nil {
 		return nil, ErrNoSource
 	}
-	r := &patch{m: e.m, src: e.m.src}
+	r := newPatch(e.m, e.m.src)
 	for p := range e.m.Parts() {
 		if p.headerStart < r.pos {
 			continue // inside of what is gone
@@ -126,7 +126,7 @@ func (e *Edit) keepsAny(multipart *Part) bool {
 func (r *patch) remove(p *Part, none bool) error {
 	if none && p.next == 0 {
 		r.copy(p.headerStart)
-		r.out.add(crlf)
+		r.add(crlf)
 		r.pos = p.bodyEnd
 		return r.lineEnd(p)
 	}
@@ -156,14 +156,14 @@ func (r *patch) replace(p *Part, f File) error {
 		return b.err
 	}
 	r.copy(p.headerStart)
-	part.appendTo(&r.out)
+	c := &Composed{}
+	part.appendTo(c)
 	// The line end that comes before the delimiter is there already.
-	if n := len(r.out.segments) - 1; r.out.segments[n].file == nil && bytes.HasSuffix(r.out.segments[n].data, crlf) && r.lineEndFollows(p) {
-		r.out.segments[n].data = r.out.segments[n].data[:len(r.out.segments[n].data)-2]
-		r.out.size -= 2
+	if last := &c.segments[len(c.segments)-1]; last.file == nil && bytes.HasSuffix(last.data, crlf) && r.lineEndFollows(p) {
+		last.data = last.data[:len(last.data)-2]
 	}
 	r.pos = p.bodyEnd
-	return nil
+	return r.addAll(c)
 }
 
 func (r *patch) lineEndFollows(p *Part) bool {
@@ -175,7 +175,7 @@ func (r *patch) lineEndFollows(p *Part) bool {
 func (r *patch) lineEnd(p *Part) error {
 	n, err := r.eolAt(p.bodyEnd)
 	if err == nil && n == 0 && p.bodyEnd < r.m.size {
-		r.out.add(crlf)
+		r.add(crlf)
 	}
 	return err
 }

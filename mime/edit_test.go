@@ -54,7 +54,18 @@ func TestEdit(t *testing.T) {
 	})
 	require.Equal(t, "Received: a\r\nSubject: two\r\n files\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\npreamble\r\n--b\r\n\r\n\r\n--b--\r\nepilogue\r\n", all)
 	require.Equal(t, "X: y\r\n\r\nno header\r\n", edited(t, "no header\r\n", func(_ *Message, e *Edit) { e.Add("X", "y") }))
-	require.Equal(t, "From me Mon\nX: y\r\nA: b\n\n", edited(t, "From me Mon\nA: b\n\n", func(_ *Message, e *Edit) { e.Add("X", "y") }), "behind an mbox line")
+	require.Equal(t, "From me Mon\nX: y\nA: b\n\n", edited(t, "From me Mon\nA: b\n\n", func(_ *Message, e *Edit) { e.Add("X", "y") }), "behind an mbox line")
+
+	// What is new has the line ends of the message: the same changes to the same message with LF differ in nothing else.
+	change := func(m *Message, e *Edit) {
+		e.Add("X-First", "1")
+		e.Set(m.Root(), "Subject", strings.Repeat("another subject that is folded ", 5))
+		e.Replace(m.Part(1), BytesFile("new.txt", []byte("one\r\ntwo\r\n")))
+		e.Replace(m.Part(2), BytesFile("new.bin", bytes.Repeat([]byte{0, '\r', '\n'}, 9000)))
+		e.Remove(m.Part(4))
+	}
+	withLF := strings.ReplaceAll(twoFiles, "\r\n", "\n")
+	require.Equal(t, strings.ReplaceAll(edited(t, twoFiles, change), "\r\n", "\n"), edited(t, withLF, change))
 
 	c, gone, err := ParseBytes([]byte(twoFiles)).StripAttachments(func(p *Part) bool { return p.Filename() == "x" })
 	require.NoError(t, err)
@@ -116,6 +127,9 @@ func checkEdits(t *testing.T, raw []byte, r *rand.Rand) {
 	}
 	c, err = e.Compose()
 	require.NoError(t, err)
+	if bytes.IndexByte(raw, '\n') >= 0 && bytes.IndexByte(raw, '\r') < 0 {
+		require.NotContains(t, readContent(t, c), "\r")
+	}
 	again := ParseBytes([]byte(readContent(t, c)))
 	want, got := kept(t, m, p), kept(t, again, nil)
 	if replaced || p.Parent().first == p.index && p.next == 0 {

@@ -1,6 +1,7 @@
 package mime
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"io"
@@ -19,12 +20,94 @@ func (e *PartError) Error() string {
 
 func (e *PartError) Unwrap() error { return e.Err }
 
-// A patch writes a message anew: pieces of it as they are, and others in their place, in the order of the message.
+// A patch writes a message anew: pieces of it as they are, and others in their place, in the order of the message. What is new has the line ends of the
+// message's header, which are LF in many stores.
 type patch struct {
 	m   *Message
 	src io.ReaderAt
 	out Composed
 	pos int64 // of the source, up to which it was copied or left out
+	lf  bool  // lines end in LF
+}
+
+func newPatch(m *Message, src io.ReaderAt) patch {
+	line, _, ended := bytes.Cut(m.Header().Bytes(), newline)
+	return patch{m: m, src: src, lf: ended && !bytes.HasSuffix(line, crlf[:1])}
+}
+
+// add adds what is new, whose lines end in CRLF.
+func (r *patch) add(b []byte) {
+	if r.lf {
+		b = bytes.ReplaceAll(b, crlf, newline)
+	}
+	r.out.add(b)
+}
+
+// addAll adds what is new, files and all.
+func (r *patch) addAll(c *Composed) error {
+	if r.lf {
+		size, err := io.Copy(io.Discard, newLFReader(&composedReader{segments: c.segments}))
+		if err != nil {
+			return err
+		}
+		r.out.addRaw("new part", lfContent{c, size})
+		return nil
+	}
+	for _, s := range c.segments {
+		if s.file == nil {
+			r.out.add(s.data)
+		} else {
+			r.out.addFile(s.file)
+		}
+	}
+	return nil
+}
+
+// lfContent is content whose CRLF become LF.
+type lfContent struct {
+	Content
+	size int64
+}
+
+func (c lfContent) Size() int64 { return c.size }
+
+func (c lfContent) Open() (io.ReadCloser, error) {
+	rc, err := c.Content.Open()
+	if err != nil {
+		return nil, err
+	}
+	return readCloser{newLFReader(rc), rc}, nil
+}
+
+// lfReader makes every CRLF an LF.
+type lfReader struct {
+	r   *bufio.Reader
+	out []byte // in the buffer of r
+	err error
+}
+
+func newLFReader(r io.Reader) *lfReader { return &lfReader{r: bufio.NewReader(r)} }
+
+func (l *lfReader) Read(p []byte) (int, error) {
+	for len(l.out) == 0 {
+		if l.err != nil {
+			return 0, l.err
+		}
+		l.out, l.err = l.r.ReadSlice('\n')
+		n := len(l.out)
+		if l.err == bufio.ErrBufferFull {
+			if l.err = nil; l.out[n-1] == '\r' { // its LF may follow
+				l.err = l.r.UnreadByte()
+				l.out = l.out[:n-1]
+			}
+		} else if bytes.HasSuffix(l.out, crlf) {
+			l.out[n-2] = '\n'
+			l.out = l.out[:n-1]
+		}
+	}
+	n := copy(p, l.out)
+	l.out = l.out[n:]
+	return n, nil
 }
 
 // copy takes the source up to an offset as it is.
@@ -80,7 +163,7 @@ func (r *patch) header(p *Part, changes ...fieldChange) error {
 	for i, c := range changes {
 		if c.name == "" || !h.Has(c.name) {
 			r.copy(first)
-			r.out.add(c.fields)
+			r.add(c.fields)
 			written[i] = true
 		}
 	}
@@ -91,7 +174,7 @@ func (r *patch) header(p *Part, changes ...fieldChange) error {
 			}
 			r.copy(f.Offset)
 			if !written[i] {
-				r.out.add(c.fields)
+				r.add(c.fields)
 				written[i] = true
 			}
 			r.pos = f.Offset + int64(len(f.Raw()))
@@ -99,7 +182,7 @@ func (r *patch) header(p *Part, changes ...fieldChange) error {
 	}
 	r.copy(start + length)
 	if b := h.Bytes(); !bytes.HasSuffix(b, []byte("\n\r\n")) && !bytes.HasSuffix(b, []byte("\n\n")) && string(b) != "\r\n" && string(b) != "\n" {
-		r.out.add(crlf) // there was no blank line
+		r.add(crlf) // there was no blank line
 	}
 	return nil
 }

@@ -13,10 +13,10 @@ const largestQP = 1 << 20
 
 // ErrNeedsSMTPUTF8 is inside the [*PartError] of a message that has UTF-8 in a header and has to go over a link without SMTPUTF8: nobody may
 // change that on the way (RFC 6531 s3.2).
-var ErrNeedsSMTPUTF8 = errors.New("its header has UTF-8, and the link has no SMTPUTF8")
+var ErrNeedsSMTPUTF8 = errors.New("mime: a header has UTF-8, and the link has no SMTPUTF8")
 
 // ErrSigned is inside the [*PartError] of a part whose signature would break (RFC 1847 s2.1).
-var ErrSigned = errors.New("it is signed, and changing it would break the signature")
+var ErrSigned = errors.New("mime: the part is signed, and changing it would break the signature")
 
 // Encoded is a message in a form that a link carries. Close it when nobody reads it any more.
 type Encoded struct {
@@ -69,7 +69,7 @@ func ReEncode(c Content, caps Capabilities) (*Encoded, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := reEncoder{patch{m: spool.Message(), src: spool}, caps}
+	r := reEncoder{newPatch(spool.Message(), spool), caps}
 	changed, err := r.parts()
 	if err != nil || !changed {
 		spool.Close()
@@ -86,7 +86,7 @@ func ReEncode(c Content, caps Capabilities) (*Encoded, error) {
 func (m *Message) needsUTF8() error {
 	for p := range m.Parts() {
 		if b := p.Header().Bytes(); !isASCII(b) && utf8.Valid(b) {
-			return &PartError{Part: p.Index(), Reason: ErrNeedsSMTPUTF8.Error(), Err: ErrNeedsSMTPUTF8}
+			return &PartError{Part: p.Index(), Reason: "its header has UTF-8, and the link has no SMTPUTF8", Err: ErrNeedsSMTPUTF8}
 		}
 	}
 	return nil
@@ -210,7 +210,7 @@ func (r *reEncoder) leaf(p *Part) error {
 		if err := r.encoding(p, "quoted-printable"); err != nil {
 			return err
 		}
-		r.out.add(appendQP(nil, toCRLF(string(text))))
+		r.add(appendQP(nil, toCRLF(string(text))))
 	} else {
 		size, err := io.Copy(io.Discard, p.Decoded())
 		if err != nil {
@@ -219,7 +219,11 @@ func (r *reEncoder) leaf(p *Part) error {
 		if err := r.encoding(p, "base64"); err != nil {
 			return err
 		}
-		r.out.addFile(&fileBody{name: fmt.Sprintf("part %d", p.Index()), content: partContent{p}, size: size, base64: true})
+		c := &Composed{}
+		c.addFile(&fileBody{name: fmt.Sprintf("part %d", p.Index()), content: partContent{p}, size: size, base64: true})
+		if err := r.addAll(c); err != nil {
+			return err
+		}
 	}
 	offset, length := p.BodyRange()
 	r.pos = offset + length
@@ -237,7 +241,7 @@ func signed(p *Part) bool {
 }
 
 func errSigned(p *Part) error {
-	return &PartError{Part: p.Index(), Reason: ErrSigned.Error(), Err: ErrSigned}
+	return &PartError{Part: p.Index(), Reason: "it is signed, and changing it would break the signature", Err: ErrSigned}
 }
 
 // encoding copies the part's header with another transfer encoding.

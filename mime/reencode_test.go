@@ -44,6 +44,9 @@ func TestReEncode(t *testing.T) {
 			"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\nContent-Transfer-Encoding: 7bit\r\n\r\nhello\r\n--b\r\n\r\nplain\r\n--b\r\n" +
 				"Content-Type: application/x\r\nContent-Transfer-Encoding: base64\r\n\r\n/P0=\r\n\r\n--b\r\nContent-Type: message/rfc822\r\nContent-Transfer-Encoding: 7bit\r\n\r\n" +
 				"Subject: inner\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n=FC\r\n--b--\r\nend\r\n", Capabilities{}},
+		"LF": {"Subject: x\n\nGr\u00fc\u00dfe \nzwei\n",
+			"Content-Transfer-Encoding: quoted-printable\nMIME-Version: 1.0\nContent-Type: text/plain; charset=unknown-8bit\nSubject: x\n\nGr=C3=BC=C3=9Fe=20\nzwei\n", Capabilities{}},
+		"LF, binary": {"Content-Type: a/b\n\n\xfc\xfd", "Content-Transfer-Encoding: base64\nMIME-Version: 1.0\nContent-Type: a/b\n\n/P0=\n", Capabilities{}},
 		"what nobody reads": {"Content-Type: multipart/mixed; boundary=b\r\n\r\npre\xfc\r\n--b\r\n\r\nplain\r\n--b--\r\nepi\xfc\x00\r\n",
 			"Content-Type: multipart/mixed; boundary=b\r\n\r\npre?\r\n--b\r\n\r\nplain\r\n--b--\r\nepi??\r\n", Capabilities{}},
 	} {
