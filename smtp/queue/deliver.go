@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
-	"slices"
 	"strings"
 	"time"
 
@@ -16,9 +15,9 @@ import (
 
 // outcome is what an attempt gave for one recipient. err is nil when the remote host took the message.
 type outcome struct {
-	err    error
-	remote string
-	relay  bool // delivered, to a server that does not do DSN
+	err     error
+	remote  string
+	dropped []string // parameters that the host does not offer
 }
 
 // deliver makes one attempt for a job: route, hosts in order, then states and notifications.
@@ -26,16 +25,13 @@ func (q *Queue) deliver(ctx context.Context, j *Job) {
 	outcomes := q.attempt(ctx, j)
 	states := make([]State, len(outcomes))
 	for n, o := range outcomes {
-		states[n] = q.judge(ctx, j, n, o)
-	}
-	if ctx.Err() != nil {
-		// Told to end in the middle: what failed because of that is no failure of the remote host.
-		for n := range states {
-			if states[n].Phase == Waiting {
-				states[n] = j.States[n]
-				states[n].Due = time.Now()
-			}
+		if ctx.Err() != nil && o.err != nil && !permanent(o.err) {
+			// Told to end in the middle: what failed because of that is no failure of the remote host.
+			states[n] = j.States[n]
+			states[n].Due = time.Now()
+			continue
 		}
+		states[n] = q.judge(ctx, j, n, o)
 	}
 	// The notification comes first: after a crash between the two the sender may hear twice, but never not at all.
 	q.notify(context.WithoutCancel(ctx), j, states, outcomes)
@@ -44,6 +40,9 @@ func (q *Queue) deliver(ctx context.Context, j *Job) {
 	}
 }
 
+// errExpired is the outcome for a message that was to be returned when its time was over (RFC 2852 s4.1).
+var errExpired = &smtp.Error{Code: 554, Enhanced: smtp.EnhancedCode{5, 4, 7}, Text: "the time that the sender gave for the delivery is over"}
+
 // attempt tries the hosts of the domain until one has talked about each recipient.
 func (q *Queue) attempt(ctx context.Context, j *Job) []outcome {
 	outcomes := make([]outcome, len(j.Indexes))
@@ -51,12 +50,10 @@ func (q *Queue) attempt(ctx context.Context, j *Job) []outcome {
 	for _, s := range j.States {
 		attempt = max(attempt, s.Attempts)
 	}
-	hosts, err := q.Router.Route(ctx, j.Domain, attempt)
-	if err == nil && len(hosts) == 0 {
-		err = &smtp.Error{Code: 451, Enhanced: smtp.EnhancedCode{4, 4, 4}, Command: "route " + j.Domain, Text: "no host to deliver to"}
-	}
-	if q.Trace.Route != nil {
-		q.Trace.Route(j.ID, j.Domain, hosts, err)
+	var hosts []Host
+	var err error = errExpired
+	if by := j.Message.Envelope.Params.DeliverBy; by == nil || !by.Return || remaining(&j.Message) > 0 {
+		hosts, err = q.route(ctx, j, attempt)
 	}
 	left := make([]int, len(j.Indexes)) // places in outcomes that no host has decided
 	for n := range left {
@@ -73,6 +70,23 @@ func (q *Queue) attempt(ctx context.Context, j *Job) []outcome {
 	return outcomes
 }
 
+func (q *Queue) route(ctx context.Context, j *Job, attempt int) ([]Host, error) {
+	hosts, err := q.Router.Route(ctx, j.Domain, attempt)
+	if err == nil && len(hosts) == 0 {
+		err = &smtp.Error{Code: 451, Enhanced: smtp.EnhancedCode{4, 4, 4}, Command: "route " + j.Domain, Text: "no host to deliver to"}
+	}
+	if q.Trace.Route != nil {
+		q.Trace.Route(j.ID, j.Domain, hosts, err)
+	}
+	return hosts, err
+}
+
+// remaining is what is left of the time for delivery, in whole seconds as the parameter has it.
+func remaining(m *Message) time.Duration {
+	t, _ := m.deadline()
+	return time.Until(t).Truncate(time.Second)
+}
+
 // try hands the message to one server. It gives back the recipients for which another server may be tried: those without
 // an answer of this one (RFC 5321 s5.1).
 func (q *Queue) try(ctx context.Context, j *Job, host Host, addr string, left []int, outcomes []outcome) []int {
@@ -81,44 +95,76 @@ func (q *Queue) try(ctx context.Context, j *Job, host Host, addr string, left []
 	for i, n := range left {
 		e.To[i] = j.Message.Envelope.To[j.Indexes[n]]
 	}
-	result, err := q.send(ctx, j.Domain, host, addr, &e, j.Content)
+	e.Params.HoldFor, e.Params.HoldUntil = 0, time.Time{} // it was held here
+	if by := e.Params.DeliverBy; by != nil && host.LMTP { // the last step, which is in time
+		e.Params.DeliverBy = nil
+	} else if by != nil { // RFC 2852 s4.1.4: the time that is left
+		e.Params.DeliverBy = &smtp.DeliverBy{Within: remaining(&j.Message), Return: by.Return, Trace: by.Trace}
+	}
+	result, reached, err := q.send(ctx, j, host, addr, &e)
 	if q.Trace.Attempt != nil {
 		q.Trace.Attempt(j.ID, host, addr, err)
 	}
 	var again []int
 	for i, n := range left {
-		o := outcome{err: err, remote: host.Name, relay: result != nil && slices.Contains(result.Dropped, "NOTIFY")}
+		o := outcome{err: err, remote: host.Name}
 		decided := err == nil
 		if result != nil && i < len(result.Recipients) {
 			r := result.Recipients[i]
-			o.err = r.Err
+			o.err, o.dropped = r.Err, result.Dropped
 			decided = r.Err == nil || r.Reply.Code != 0 && r.Reply.Code != 421
 		}
-		outcomes[n] = o
-		if !decided && !permanent(o.err) {
+		if !decided && (!reached || !permanent(o.err)) {
 			again = append(again, n)
+			if prior := outcomes[n].err; prior != nil && permanent(o.err) && !permanent(prior) {
+				continue // another host may do it later
+			}
 		}
+		outcomes[n] = o
 	}
 	return again
 }
 
-// send hands the message over, on a connection of the pool where there is one.
-func (q *Queue) send(ctx context.Context, domain string, host Host, addr string, e *smtp.Envelope, c smtp.Content) (*smtp.Result, error) {
+// send hands the message over, on a connection of the pool where there is one. reached is false when no connection could be made that mail may go over.
+func (q *Queue) send(ctx context.Context, j *Job, host Host, addr string, e *smtp.Envelope) (r *smtp.Result, reached bool, err error) {
+	key := cmp.Or(host.Key, strings.Join([]string{j.Domain, host.Name, addr}, " "))
+	reached = true
 	dial := func(ctx context.Context) (*smtp.Conn, error) {
-		d := q.Dialer
-		d.ImplicitTLS, d.LMTP, d.Auth = host.ImplicitTLS, host.LMTP, host.Auth
-		if d.Hostname == "" {
-			d.Hostname = q.Hostname
+		if !j.Asked {
+			if err := q.outages.check(key); err != nil {
+				reached = false
+				return nil, err
+			}
 		}
-		if host.TLS != nil {
-			d.TLS = host.TLS
+		conn, err := q.dial(ctx, host, addr)
+		if ctx.Err() == nil {
+			q.outages.note(key, err)
 		}
-		if d.Reencode == nil {
-			d.Reencode = reencode
-		}
-		return host.dial(ctx, d, addr)
+		reached = err == nil
+		return conn, err
 	}
-	return q.pool.SendVia(ctx, cmp.Or(host.Key, strings.Join([]string{domain, host.Name, addr}, " ")), dial, e, c)
+	r, err = q.pool.SendVia(ctx, key, dial, e, j.Content)
+	return r, reached, err
+}
+
+// dial makes a connection. What the server says of authentication is never permanent: the password can be set right, the mail cannot be called back.
+func (q *Queue) dial(ctx context.Context, host Host, addr string) (*smtp.Conn, error) {
+	d := q.Dialer
+	d.ImplicitTLS, d.LMTP, d.Auth = host.ImplicitTLS, host.LMTP, host.Auth
+	if d.Hostname == "" {
+		d.Hostname = q.Hostname
+	}
+	if host.TLS != nil {
+		d.TLS = host.TLS
+	}
+	if d.Reencode == nil {
+		d.Reencode = reencode
+	}
+	conn, err := host.dial(ctx, d, addr)
+	if e, ok := errors.AsType[*smtp.Error](err); ok && strings.HasPrefix(e.Command, "AUTH") && !e.Temporary() {
+		err = &smtp.Error{Code: 454, Enhanced: smtp.EnhancedCode{4, 7, 0}, Command: e.Command, Text: e.Text, Err: err}
+	}
+	return conn, err
 }
 
 // reencode makes an 8-bit message 7-bit for a host that takes nothing else. One that cannot be changed, since it is signed or has UTF-8 in its header, is
@@ -145,15 +191,18 @@ func (q *Queue) judge(ctx context.Context, j *Job, n int, o outcome) State {
 		s.Phase = Delivered
 	} else {
 		s.Code, s.Enhanced, s.Text = diagnose(o.err)
-		age := time.Since(j.Message.Queued)
-		wait, giveUp := q.Schedule(s.Attempts, age, o.err)
+		wait, giveUp := q.Schedule(s.Attempts, max(0, time.Since(j.Message.release())), o.err)
 		switch {
 		case permanent(o.err):
 			s.Phase = Failed
 		case giveUp:
 			s.Phase = Failed
 		default:
-			s.Due = time.Now().Add(wait + time.Duration(rand.Int64N(int64(wait/10)+1)))
+			now := time.Now()
+			s.Due = now.Add(wait + time.Duration(rand.Int64N(int64(wait/10)+1)))
+			if t, ok := j.Message.deadline(); ok && t.After(now) && t.Before(s.Due) {
+				s.Due = t // the sender hears of it in time
+			}
 		}
 	}
 	to := j.Message.Envelope.To[j.Indexes[n]].Path

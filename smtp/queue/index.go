@@ -30,7 +30,8 @@ type work struct {
 	indexes []int
 	due     time.Time
 	claimed bool
-	at      int // place in the domain's heap
+	asked   bool // by Reschedule
+	at      int  // place in the domain's heap
 }
 
 // domainQueue orders the works of one domain, so that a domain that is slow holds up no other.

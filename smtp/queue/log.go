@@ -56,6 +56,7 @@ type Log struct {
 	lastID  ID
 	live    int64          // octets of the frames of live messages
 	holds   map[uint32]int // live messages in each segment of the log
+	stuck   uint32         // the segment that cannot be emptied: a message in it cannot be read
 }
 
 // OpenLog opens the queue in a directory, and creates both if they are missing. What an earlier process left is there again. Broken
@@ -236,7 +237,7 @@ func (l *Log) Add(ctx context.Context, m Message, prefix []byte, c smtp.Content)
 func (l *Log) write(id ID, m Message, prefix []byte, c smtp.Content) (*entry, error) {
 	r := &messageRecord{ID: id, Message: m, States: make([]State, len(m.Envelope.To))}
 	for i := range r.States {
-		r.States[i].Due = m.Queued
+		r.States[i].Due = m.release()
 	}
 	body, err := c.Open()
 	if err != nil {

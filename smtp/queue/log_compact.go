@@ -39,10 +39,10 @@ func (l *Log) compactOnce() bool {
 	for n := range l.holds {
 		floor = min(floor, n)
 	}
-	live, closed := l.live, l.closed
+	live, closed := l.live, l.closed || l.stuck == oldest
 	l.mu.Unlock()
 	switch {
-	case closed || oldest == 0 || oldest == head:
+	case oldest == 0 || oldest == head:
 		return false
 	case floor > oldest:
 		if err := l.log.DropBefore(floor); err != nil {
@@ -50,12 +50,16 @@ func (l *Log) compactOnce() bool {
 			return false
 		}
 		return true
-	case l.log.Size() < 4*live+2*l.segment:
+	case closed || l.log.Size() < 4*live+2*l.segment:
 		return false
 	}
 	move := l.idle(oldest)
 	for _, e := range move {
-		if !l.move(e) {
+		if err := l.move(e); err != nil {
+			l.logger.Error("queue: cannot move a message to the head of the log, which grows from now on: remove the message, or open the log again", "id", e.id.String(), "error", err)
+			l.mu.Lock()
+			l.stuck = oldest
+			l.mu.Unlock()
 			return false
 		}
 	}
@@ -76,11 +80,11 @@ func (l *Log) idle(segment uint32) []*entry {
 }
 
 // move writes a message again at the head of the log.
-func (l *Log) move(e *entry) bool {
+func (l *Log) move(e *entry) error {
 	l.mu.Lock()
 	if l.closed || l.entries[e.id] != e || e.busy > 0 {
 		l.mu.Unlock()
-		return true
+		return nil
 	}
 	l.hold(e)
 	r := &messageRecord{ID: e.id, Size: e.size, File: e.file, States: append([]State(nil), e.states...)}
@@ -93,11 +97,9 @@ func (l *Log) move(e *entry) bool {
 		l.leave(e)
 		e.pos, e.text, e.frame = moved.pos, moved.text, moved.frame
 		l.enter(e)
-	} else {
-		l.logger.Warn("queue: cannot move a message to the head of the log", "id", e.id.String(), "error", err)
 	}
 	l.unhold(e)
-	return err == nil
+	return err
 }
 
 func (l *Log) copyFrame(e *entry, r *messageRecord, moved *entry) error {

@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -35,8 +36,9 @@ func (l *Log) Claim(_ context.Context, now time.Time, free func(domain string) b
 		l.mu.Unlock()
 		return nil, time.Time{}, fmt.Errorf("queue: message %s: %w", w.entry.id, err)
 	}
-	j := &Job{ID: w.entry.id, Domain: w.domain.name, Message: *m, Content: &logContent{l, w.entry}}
+	j := &Job{ID: w.entry.id, Domain: w.domain.name, Message: *m, Asked: w.asked, Content: &logContent{l, w.entry}}
 	l.mu.Lock()
+	w.asked = false
 	for _, i := range w.indexes {
 		j.Indexes = append(j.Indexes, i)
 		j.States = append(j.States, w.entry.states[i])
@@ -138,6 +140,7 @@ func (l *Log) Settle(_ context.Context, j *Job, states []State) error {
 		err = l.log.AppendLazy(frameStates, payload)
 	}
 	// The states count in memory even if the disk failed: what was delivered is not delivered again while this process lives.
+	finished := ""
 	l.mu.Lock()
 	if e := l.entries[j.ID]; e != nil {
 		for _, w := range e.works {
@@ -146,15 +149,16 @@ func (l *Log) Settle(_ context.Context, j *Job, states []State) error {
 			}
 		}
 		if e.waiting == 0 && e.busy == 0 {
-			l.forget(e)
+			finished = l.forget(e)
 		}
 	}
 	l.mu.Unlock()
 	l.compact()
 	l.wake()
-	if err != nil {
+	if err != nil { // the text stays: on disk the message is not finished, and the next start delivers it again
 		return fmt.Errorf("queue: %w", err)
 	}
+	l.discard(finished)
 	return nil
 }
 
@@ -178,18 +182,24 @@ func (l *Log) settle(w *work, states map[int]State) {
 	l.giveBack(w)
 }
 
-// forget drops a finished message from memory, and its text.
-func (l *Log) forget(e *entry) {
+// forget drops a finished message from memory. It gives the file that the text is in, if it has one.
+func (l *Log) forget(e *entry) (file string) {
 	for _, w := range e.works {
 		if !w.claimed && len(w.indexes) > 0 {
 			l.index.remove(w)
 		}
 	}
 	l.leave(e)
-	if e.file != "" {
-		if err := l.fs.Remove(e.file); err != nil { // the next start sweeps it
-			l.logger.Warn("queue: cannot remove a finished text", "file", e.file, "error", err)
-		}
+	return e.file
+}
+
+// discard removes the file of a finished text.
+func (l *Log) discard(file string) {
+	if file == "" {
+		return
+	}
+	if err := l.fs.Remove(file); err != nil { // the next start sweeps it
+		l.logger.Warn("queue: cannot remove a finished text", "file", file, "error", err)
 	}
 }
 
@@ -199,6 +209,7 @@ func (l *Log) List(ctx context.Context) ([]Status, error) {
 	ids := slices.Sorted(maps.Keys(l.entries))
 	l.mu.Unlock()
 	var list []Status
+	var errs []error
 	for _, id := range ids {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -210,35 +221,66 @@ func (l *Log) List(ctx context.Context) ([]Status, error) {
 			continue
 		}
 		m, err := l.message(e)
-		if err != nil {
-			return nil, fmt.Errorf("queue: message %s: %w", id, err)
-		}
 		l.mu.Lock()
-		list = append(list, Status{ID: id, Message: *m, Size: e.size, States: slices.Clone(e.states)})
+		switch {
+		case l.entries[id] != e: // finished meanwhile
+		case err != nil:
+			errs = append(errs, fmt.Errorf("queue: message %s: %w", id, err))
+		default:
+			list = append(list, Status{ID: id, Message: *m, Size: e.size, States: slices.Clone(e.states)})
+		}
 		l.mu.Unlock()
 	}
-	return list, nil
+	return list, errors.Join(errs...)
 }
 
-// Retry implements [Store].
-func (l *Log) Retry(_ context.Context, id ID) error {
+// Reschedule implements [Store].
+func (l *Log) Reschedule(_ context.Context, id ID, due time.Time) error {
 	l.mu.Lock()
 	e := l.entries[id]
 	if e == nil {
 		l.mu.Unlock()
 		return ErrNotFound
 	}
-	now := time.Now()
+	record := &statesRecord{ID: id, States: map[int]State{}}
+	var works []*work
 	for _, w := range e.works {
 		if w.claimed || len(w.indexes) == 0 {
 			continue
 		}
 		l.index.remove(w)
-		w.due = now
-		l.index.push(w)
+		w.claimed = true // nobody else has it while it is written
+		e.busy++
+		works = append(works, w)
+		for _, i := range w.indexes {
+			s := e.states[i]
+			s.Due = due
+			record.States[i] = s
+		}
+	}
+	l.mu.Unlock()
+	if len(works) == 0 {
+		return ErrBusy
+	}
+	payload, err := encodeStates(record)
+	if err == nil {
+		_, err = l.log.Append(frameStates, payload)
+	}
+	l.mu.Lock()
+	for _, w := range works {
+		if err == nil {
+			w.due, w.asked = due, true
+			for _, i := range w.indexes {
+				e.states[i].Due = due
+			}
+		}
+		l.giveBack(w)
 	}
 	l.mu.Unlock()
 	l.wake()
+	if err != nil {
+		return fmt.Errorf("queue: %w", err)
+	}
 	return nil
 }
 
@@ -261,13 +303,14 @@ func (l *Log) Remove(_ context.Context, id ID) error {
 	}
 	l.mu.Lock()
 	l.unhold(e)
-	if err == nil {
-		l.forget(e)
-	}
-	l.mu.Unlock()
 	if err != nil {
+		l.mu.Unlock()
 		return fmt.Errorf("queue: %w", err)
 	}
+	file := l.forget(e)
+	l.mu.Unlock()
+	l.discard(file)
+	l.compact()
 	return nil
 }
 

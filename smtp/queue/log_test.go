@@ -83,10 +83,55 @@ func TestReopen(t *testing.T) {
 	require.True(t, due.Equal(next))
 	require.ErrorIs(t, l.Remove(t.Context(), second), ErrBusy)
 	require.ErrorIs(t, l.Remove(t.Context(), 12345), ErrNotFound)
-	require.NoError(t, l.Retry(t.Context(), first))
+	require.ErrorIs(t, l.Reschedule(t.Context(), 12345, time.Now()), ErrNotFound)
+	require.ErrorIs(t, l.Reschedule(t.Context(), second, time.Now()), ErrBusy)
+	require.NoError(t, l.Reschedule(t.Context(), first, time.Now()))
 	j, _, err = l.Claim(t.Context(), time.Now(), everything)
 	require.NoError(t, err)
-	require.Equal(t, "x.test", j.Domain, "due at once after Retry")
+	require.Equal(t, "x.test", j.Domain, "due at once")
+	require.True(t, j.Asked)
+}
+
+// TestRescheduleIsDurable holds a message back, and lets another go, and cuts the power.
+func TestRescheduleIsDurable(t *testing.T) {
+	t.Parallel()
+	fs := &disk.Memory{}
+	l, err := openLog(fs, LogOptions{})
+	require.NoError(t, err)
+	var ids []ID
+	for range 2 {
+		id, err := l.Add(t.Context(), message(t, "a@x.test", "b@y.test"), nil, smtp.StringContent("hi\r\n"))
+		require.NoError(t, err)
+		ids = append(ids, id)
+	}
+	later := time.Now().Add(48 * time.Hour)
+	require.NoError(t, l.Reschedule(t.Context(), ids[0], later))
+	require.NoError(t, l.Reschedule(t.Context(), ids[1], later))
+	require.NoError(t, l.Reschedule(t.Context(), ids[1], time.Now()))
+	after := fs.Cut(rand.New(rand.NewPCG(1, 2)))
+	require.NoError(t, l.Close())
+	l, err = openLog(after, LogOptions{})
+	require.NoError(t, err)
+	defer l.Close()
+	for range 2 {
+		j, _, err := l.Claim(t.Context(), time.Now(), everything)
+		require.NoError(t, err)
+		require.Equal(t, ids[1], j.ID)
+	}
+	j, next, err := l.Claim(t.Context(), time.Now(), everything)
+	require.NoError(t, err)
+	require.Nil(t, j)
+	require.True(t, next.Equal(later))
+	after.Fail(func(op, _ string) error {
+		if op == "write" {
+			return syscall.ENOSPC
+		}
+		return nil
+	})
+	require.ErrorIs(t, l.Reschedule(t.Context(), ids[0], time.Now()), syscall.ENOSPC)
+	_, next, err = l.Claim(t.Context(), time.Now(), everything)
+	require.NoError(t, err)
+	require.True(t, next.Equal(later), "what could not be written is not done either")
 }
 
 func TestRemove(t *testing.T) {
@@ -199,6 +244,53 @@ func TestCompaction(t *testing.T) {
 	require.Equal(t, "stuck\r\n", read(t, j.Content))
 }
 
+// TestUnreadableMessage damages one message on the disk under an open log: the others are listed and delivered, and an operator can get rid of it.
+func TestUnreadableMessage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, err := OpenLog(dir, LogOptions{SegmentSize: 2000})
+	require.NoError(t, err)
+	defer l.Close()
+	var ids []ID
+	for range 3 {
+		id, err := l.Add(t.Context(), message(t, "a@x.test"), nil, smtp.StringContent("hi\r\n"))
+		require.NoError(t, err)
+		ids = append(ids, id)
+	}
+	pos := l.entries[ids[0]].pos
+	f, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf("%08d.log", pos.Segment)), os.O_WRONLY, 0)
+	require.NoError(t, err)
+	_, err = f.WriteAt(make([]byte, 20), pos.Offset)
+	require.NoError(t, err)
+	require.NoError(t, f.Close())
+
+	list, err := l.List(t.Context())
+	require.ErrorContains(t, err, ids[0].String())
+	require.Len(t, list, 2)
+	_, _, err = l.Claim(t.Context(), time.Now(), everything)
+	require.ErrorContains(t, err, ids[0].String())
+	for _, id := range ids[1:] {
+		j, _, err := l.Claim(t.Context(), time.Now(), everything)
+		require.NoError(t, err)
+		require.Equal(t, id, j.ID)
+		require.NoError(t, l.Settle(t.Context(), j, []State{{Phase: Delivered}}))
+	}
+	for range 20 { // so that there is something to compact
+		id, err := l.Add(t.Context(), message(t, "a@x.test"), nil, smtp.BytesContent(make([]byte, 500)))
+		require.NoError(t, err)
+		require.NoError(t, l.Remove(t.Context(), id))
+	}
+	require.Eventually(t, func() bool { // the compactor has seen it, and does not try again and again
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return l.stuck == pos.Segment
+	}, 10*time.Second, time.Millisecond)
+	require.NoError(t, l.Remove(t.Context(), ids[0]))
+	for l.compactOnce() {
+	}
+	require.Greater(t, l.log.Oldest(), pos.Segment)
+}
+
 func TestFullDiskRefuses(t *testing.T) {
 	t.Parallel()
 	fs := &disk.Memory{}
@@ -221,6 +313,43 @@ func TestFullDiskRefuses(t *testing.T) {
 	list, err := l.List(t.Context())
 	require.NoError(t, err)
 	require.Len(t, list, 2)
+}
+
+// TestFailedFlushDeliversAgain cannot record a delivery: the message is not given out again while the log is open, and after a restart it is there with its text.
+func TestFailedFlushDeliversAgain(t *testing.T) {
+	t.Parallel()
+	fs := &disk.Memory{}
+	l, err := openLog(fs, LogOptions{})
+	require.NoError(t, err)
+	large := smtp.BytesContent(bytes.Repeat([]byte("x"), inlineSize+1))
+	_, err = l.Add(t.Context(), message(t, "a@x.test"), nil, large)
+	require.NoError(t, err)
+	j, _, err := l.Claim(t.Context(), time.Now(), everything)
+	require.NoError(t, err)
+	fs.Fail(func(op, _ string) error {
+		if op == "sync" {
+			return syscall.EIO
+		}
+		return nil
+	})
+	require.ErrorIs(t, l.Settle(t.Context(), j, []State{{Phase: Delivered}}), syscall.EIO)
+	j, _, err = l.Claim(t.Context(), time.Now(), everything)
+	require.NoError(t, err)
+	require.Nil(t, j)
+	back := 0
+	for seed := range uint64(10) {
+		after, err := openLog(fs.Cut(rand.New(rand.NewPCG(seed, 3))), LogOptions{})
+		require.NoError(t, err)
+		j, _, err = after.Claim(t.Context(), time.Now(), everything)
+		require.NoError(t, err)
+		if j != nil { // the frame may have reached the disk all the same
+			back++
+			require.Equal(t, string(large), read(t, j.Content))
+		}
+		require.NoError(t, after.Close())
+	}
+	require.NotZero(t, back)
+	require.Error(t, l.Close())
 }
 
 // TestVersion1 opens a log that version 1 wrote. The file is never written anew.

@@ -10,14 +10,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestLongQueue settles deliveries of a queue of 40,000 messages: what a delivery costs must not grow with what waits. Both times are of one run: a delivery that
+// TestLongQueue settles deliveries of a queue of 10,000 messages: what a delivery costs must not grow with what waits. Both times are of one run: a delivery that
 // looks at every message takes many times as long as this allows.
 func TestLongQueue(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes some seconds")
 	}
-	const waiting, deliveries = 40_000, 2_000
+	const waiting, deliveries = 10_000, 2_000
 	fs := &disk.Memory{}
 	l, err := openLog(fs, LogOptions{})
 	require.NoError(t, err)

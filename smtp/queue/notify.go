@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,21 +25,25 @@ func (q *Queue) notify(ctx context.Context, j *Job, states []State, outcomes []o
 		s := &states[n]
 		to := j.Message.Envelope.To[j.Indexes[n]]
 		var action report.DSNAction
-		switch asked := to.Params.Notify; {
+		asked := to.Params.Notify
+		switch {
 		case s.Phase == Failed && (asked == 0 || asked&smtp.NotifyFailure != 0):
 			action = report.ActionFailed
 			failed = append(failed, n)
-		case s.Phase == Delivered && asked&smtp.NotifySuccess != 0 && outcomes[n].relay:
+		case s.Phase == Delivered && relayedNotice(j.Message.Envelope.Params.DeliverBy, asked, outcomes[n].dropped):
 			action = report.ActionRelayed
-		case s.Phase == Waiting && !s.Delayed && s.Attempts > j.States[n].Attempts && q.DelayNotice > 0 &&
-			time.Since(j.Message.Queued) >= q.DelayNotice && (asked == 0 || asked&smtp.NotifyDelay != 0):
+		case s.Phase == Waiting && !s.Delayed && s.Attempts > j.States[n].Attempts && q.late(&j.Message) && (asked == 0 || asked&smtp.NotifyDelay != 0):
 			action = report.ActionDelayed
 			delayed = append(delayed, n)
 			s.Delayed = true
 		default:
 			continue
 		}
-		about = append(about, q.report(to, *s, action))
+		r := q.report(to, *s, action)
+		if t, ok := j.Message.deadline(); ok && action == report.ActionDelayed && !time.Now().Before(t) {
+			r.Status = "4.4.7" // RFC 2852 s4.1.3
+		}
+		about = append(about, r)
 	}
 	if len(about) == 0 || from.IsNull() { // RFC 5321 s6.1: never answer a notification with one
 		return
@@ -52,6 +57,24 @@ func (q *Queue) notify(ctx context.Context, j *Job, states []State, outcomes []o
 			states[n].Phase, states[n].Due = Waiting, time.Now().Add(time.Minute)
 		}
 	}
+}
+
+// relayedNotice tells whether the sender hears that a message was handed on: to a host that cannot report the delivery (RFC 3461 s5.2.2), or that does not know of the time that was
+// given for it, or at every step, if that was asked for (RFC 2852 s4).
+func relayedNotice(by *smtp.DeliverBy, asked smtp.Notify, dropped []string) bool {
+	switch {
+	case asked&smtp.NotifySuccess != 0 && slices.Contains(dropped, "NOTIFY"):
+		return true
+	case by == nil || asked == smtp.NotifyNever:
+		return false
+	}
+	return by.Trace || slices.Contains(dropped, "BY")
+}
+
+// late tells whether a sender has to know of a delay.
+func (q *Queue) late(m *Message) bool {
+	t, ok := m.deadline()
+	return ok && !time.Now().Before(t) || q.DelayNotice > 0 && time.Since(m.release()) >= q.DelayNotice
 }
 
 func (q *Queue) report(to smtp.Recipient, s State, action report.DSNAction) report.DSNRecipient {

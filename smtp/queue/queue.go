@@ -38,6 +38,7 @@ type Queue struct {
 	mu      sync.Mutex
 	domains map[string]int // deliveries under way
 	total   int
+	outages outages
 }
 
 // Trace has hooks that are called as things happen. They must not block. Each may be nil.

@@ -26,11 +26,13 @@ type Store interface {
 	Settle(ctx context.Context, j *Job, states []State) error
 	// Changed gets a value after something was added or changed from outside.
 	Changed() <-chan struct{}
-	// List gives all messages that are not finished, oldest first.
+	// List gives all messages that are not finished, oldest first. Those that cannot be read are left out, and the error tells of them.
 	List(ctx context.Context) ([]Status, error)
-	// Retry makes all waiting recipients of a message due now, for as long as the store is open: it need not outlast a restart. Remove drops a message without a notification. Both give ErrNotFound where
-	// there is no such message; Remove gives ErrBusy while the message is on its way.
-	Retry(ctx context.Context, id ID) error
+	// Reschedule sets the time when all waiting recipients of a message are due: now, or later to hold it back. It is durable when it returns. Recipients that are
+	// on their way are left as they are; when there are no others it gives ErrBusy.
+	Reschedule(ctx context.Context, id ID, due time.Time) error
+	// Remove drops a message without a notification, for good. It gives ErrBusy while the message is on its way.
+	// Both give ErrNotFound where there is no such message.
 	Remove(ctx context.Context, id ID) error
 }
 
@@ -40,6 +42,22 @@ type Message struct {
 	Queued   time.Time
 }
 
+// release is when the first attempt is due (RFC 4865 s3): what was asked to be held lies until then.
+func (m *Message) release() time.Time {
+	if p := m.Envelope.Params; p.HoldUntil.After(m.Queued) {
+		return p.HoldUntil
+	}
+	return m.Queued.Add(m.Envelope.Params.HoldFor)
+}
+
+// deadline is when delivery must have happened (RFC 2852 s4); ok is false where nothing was asked.
+func (m *Message) deadline() (t time.Time, ok bool) {
+	if m.Envelope.Params.DeliverBy == nil {
+		return t, false
+	}
+	return m.Queued.Add(m.Envelope.Params.DeliverBy.Within), true
+}
+
 // A Job is one delivery: recipients of one message whose addresses have the same domain.
 type Job struct {
 	ID      ID
@@ -47,6 +65,7 @@ type Job struct {
 	Message Message
 	Indexes []int   // into Message.Envelope.To
 	States  []State // as they were, one for each of Indexes
+	Asked   bool    // Reschedule made it due: it is worth an attempt even where others have just failed
 	Content smtp.Content
 }
 

@@ -1,0 +1,228 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gomailroom/mailroom/smtp"
+	"github.com/stretchr/testify/require"
+)
+
+// TestDeadServerIsLeftAlone has a long queue for a server that only ever times out. It gets no more than a probe now and then, nothing else waits for it, and it all
+// goes out when the server is back.
+func TestDeadServerIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		w.queue.MaxParallel = 6
+		w.queue.DelayNotice = -1
+		up, dialed := false, 0
+		w.queue.Dialer.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			w.mu.Lock()
+			alive := up
+			if strings.HasPrefix(addr, "192.0.2.1:") {
+				dialed++
+			} else {
+				alive = true
+			}
+			w.mu.Unlock()
+			if alive {
+				return w.net.DialContext(ctx, network, addr)
+			}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		w.host("mx.a.test", "192.0.2.1:25", nil)
+		w.host("mx.b.test", "192.0.2.2:25", nil)
+		w.routes["a.test"] = []Host{{Name: "mx.a.test", Addrs: []string{"192.0.2.1:25"}}}
+		w.routes["b.test"] = []Host{{Name: "mx.b.test", Addrs: []string{"192.0.2.2:25"}}}
+		const many = 200
+		for i := range many {
+			w.send("", fmt.Sprintf("x%d@a.test", i))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.queue.Run(ctx) }()
+		time.Sleep(2 * time.Minute)
+		w.mu.Lock()
+		require.Less(t, dialed, 20)
+		w.mu.Unlock()
+		w.send("", "y@b.test")
+		synctest.Wait()
+		require.Len(t, w.mail("mx.b.test"), 1)
+		time.Sleep(24 * time.Hour)
+		w.mu.Lock()
+		require.Less(t, dialed, 24*6)
+		up = true
+		w.mu.Unlock()
+		time.Sleep(5 * time.Hour)
+		require.Len(t, w.mail("mx.a.test"), many)
+		cancel()
+		require.NoError(t, <-done)
+	})
+}
+
+// TestOperatorInsists asks for an attempt while the server is left alone.
+func TestOperatorInsists(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		w.routes["a.test"] = []Host{{Name: "mx.a.test", Addrs: []string{"192.0.2.1:25"}}}
+		id := w.send("", "x@a.test")
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.queue.Run(ctx) }()
+		synctest.Wait()
+		w.host("mx.a.test", "192.0.2.1:25", nil)
+		require.NoError(t, store.Reschedule(ctx, id, time.Now()))
+		synctest.Wait()
+		require.Len(t, w.mail("mx.a.test"), 1)
+		cancel()
+		require.NoError(t, <-done)
+	})
+}
+
+// TestOutages is the arithmetic: the first probe after a minute, later ones up to 15 minutes apart, one at a time.
+func TestOutages(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var o outages
+		gone := errors.New("gone")
+		require.NoError(t, o.check("a"))
+		began := time.Now()
+		o.note("a", gone)
+		var probes []time.Duration
+		for time.Since(began) < 2*time.Hour {
+			if err := o.check("a"); err == nil {
+				require.ErrorIs(t, o.check("a"), gone, "one probe at a time")
+				probes = append(probes, time.Since(began))
+				o.note("a", gone)
+			}
+			time.Sleep(time.Minute)
+		}
+		minutes := func(n ...int) (list []time.Duration) {
+			for _, n := range n {
+				list = append(list, time.Duration(n)*time.Minute)
+			}
+			return list
+		}
+		require.Equal(t, minutes(1, 2, 4, 8, 16, 31, 46, 61, 76, 91, 106), probes)
+		o.note("a", nil)
+		require.NoError(t, o.check("a"))
+		for i := range 3 * maxOutages {
+			o.note(fmt.Sprint(i), gone)
+		}
+		require.LessOrEqual(t, len(o.down), maxOutages)
+	})
+}
+
+// reply is a listener that says one line to everybody.
+func (w *world) reply(addr, line string) {
+	l, err := w.net.Listen("tcp", addr)
+	require.NoError(w.t, err)
+	w.t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			fmt.Fprintf(c, "%s\r\n", line)
+			c.Close()
+		}
+	}()
+}
+
+// TestGreetings refuses in the greeting: the next host is tried also after a permanent refusal (RFC 7504 s4), and one host that may be back keeps the message.
+func TestGreetings(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		greetings []string
+		delivered bool
+		phase     Phase
+	}{
+		"no mail service, then one that works": {[]string{"554 no mail here"}, true, Delivered},
+		"busy, then one that works":            {[]string{"421 busy"}, true, Delivered},
+		"no mail service anywhere":             {[]string{"554 no", "521 no"}, false, Failed},
+		"one may be back":                      {[]string{"421 busy", "554 no"}, false, Waiting},
+		"one may be back, the other way":       {[]string{"554 no", "421 busy"}, false, Waiting},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				store := NewMemory()
+				defer store.Close()
+				w := newWorld(t, store)
+				for i, greeting := range c.greetings {
+					addr := fmt.Sprintf("192.0.2.%d:25", 10+i)
+					w.reply(addr, greeting)
+					w.routes["a.test"] = append(w.routes["a.test"], Host{Name: fmt.Sprint("mx", i), Addrs: []string{addr}})
+				}
+				if c.delivered {
+					w.host("mx.a.test", "192.0.2.1:25", nil)
+					w.routes["a.test"] = append(w.routes["a.test"], Host{Name: "mx.a.test", Addrs: []string{"192.0.2.1:25"}})
+				}
+				require.Equal(t, c.phase, w.once("", "x@a.test").Phase)
+			})
+		})
+	}
+}
+
+// once makes one attempt for a message and gives the state of its recipient.
+func (w *world) once(from, to string) (s State) {
+	w.t.Helper()
+	w.queue.Trace = &Trace{Recipient: func(_ ID, _ smtp.ForwardPath, state State, _ error) { s = state }}
+	w.send(from, to)
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan error)
+	go func() { done <- w.queue.Run(ctx) }()
+	synctest.Wait()
+	cancel()
+	require.NoError(w.t, <-done)
+	return s
+}
+
+// TestWrongPasswordKeepsTheMail has a relay that does not know the password any more.
+func TestWrongPasswordKeepsTheMail(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		l, err := w.net.Listen("tcp", "192.0.2.2:587")
+		require.NoError(t, err)
+		relay := &smtp.Server{Mode: smtp.Submission, Handler: &host{w: w, seen: map[string]int{}}, Auth: nobody{}, InsecureAuth: true}
+		go relay.Serve(l)
+		defer relay.Close()
+		w.queue.Router = &RelayRouter{Addr: "192.0.2.2:587", TLS: smtp.TLSNever, Auth: &smtp.Credentials{Username: "u", Password: "p", AllowPlaintext: true}}
+		w.queue.Trace = nil
+		got := make(chan State, 1)
+		w.queue.Trace = &Trace{Recipient: func(_ ID, _ smtp.ForwardPath, s State, _ error) { got <- s }}
+		w.send("", "x@a.test")
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.queue.Run(ctx) }()
+		s := <-got
+		require.Equal(t, Waiting, s.Phase)
+		require.Equal(t, 454, s.Code)
+		cancel()
+		require.NoError(t, <-done)
+	})
+}
+
+type nobody struct{}
+
+func (nobody) VerifyPassword(context.Context, netip.Addr, string, string, string) (string, error) {
+	return "", errors.New("unknown user or wrong password")
+}
