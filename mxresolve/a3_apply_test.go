@@ -191,7 +191,7 @@ _smtp._tls.two.example. TXT "v=TLSRPTv1; rua=mailto:b@example.org"
 			}
 		}
 		time.Sleep(24 * time.Hour)
-		reports := c.Take(time.Now(), tlsrpt.Sender{Organization: "E", Contact: "tls@example.com"})
+		reports := c.Reports(time.Now(), tlsrpt.Sender{Organization: "E", Contact: "tls@example.com"})
 		require.Len(t, reports, 1)
 		good, bad := reports[0].Totals()
 		require.EqualValues(t, []int64{1, 1}, []int64{good, bad}, "timeouts are not reported")

@@ -94,6 +94,6 @@
 //   - RFC 6840 s5.7, s5.8 (the AD bit): done; own validation of DNSSEC is not
 //   - RFC 7672, 6698 (DANE for SMTP): done, for port 25; see TLSRequirement
 //   - RFC 8461 (MTA-STS): done; certificates are not tested for revocation
-//   - RFC 8460 (TLS reports): done, but for sending them; see package tlsrpt
+//   - RFC 8460 (TLS reports): done; see package tlsrpt
 //   - RFC 9460 (SVCB) has no meaning for mail: its records are not asked for
 package mxresolve

@@ -15,7 +15,7 @@ func Example() {
 	c.Add(tlsrpt.Outcome{At: yesterday, Policy: policy})
 	c.Add(tlsrpt.Outcome{At: yesterday, Policy: policy, Result: tlsrpt.STARTTLSNotSupported, MX: "mx.example.net"})
 
-	for _, r := range c.Take(yesterday.Add(20*time.Hour), tlsrpt.Sender{Organization: "Example", Contact: "tls@mail.example.org"}) {
+	for _, r := range c.Reports(yesterday.Add(20*time.Hour), tlsrpt.Sender{Organization: "Example", Contact: "tls@mail.example.org"}) {
 		r.ID = "1"
 		fmt.Println(r.Subject())
 		fmt.Println(r.Header())

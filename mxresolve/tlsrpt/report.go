@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"compress/gzip"
-	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -28,49 +30,31 @@ type Sender struct {
 // A Report is what happened to sessions with one domain on one day, UTC. It is read only.
 type Report struct {
 	Domain     string
-	ID         string
+	ID         string // the same each time that the report is made, so that who gets it twice can tell
 	Sender     Sender
 	Start, End time.Time // both inside the day
-	policies   []*tally
+	policies   []jsonPolicy
 }
 
-// Take hands out reports about all days that ended before now, and forgets them. Those of a domain follow each other by day.
-func (c *Collector) Take(now time.Time, s Sender) []*Report {
-	today := now.Unix() / secondsOfDay
-	var out []*Report
+// report makes one, or nil when there is nothing to report.
+func (c *Collector) report(k key, s Sender) *Report {
+	start, err := time.Parse(dateFormat, k.date)
 	c.mu.Lock()
-	for day, domains := range c.days {
-		if day >= today {
-			continue
-		}
-		delete(c.days, day)
-		start := time.Unix(day*secondsOfDay, 0).UTC()
-		for domain, policies := range domains {
-			r := &Report{Domain: domain, Sender: s, Start: start, End: start.Add(secondsOfDay*time.Second - time.Second)}
-			for _, t := range policies {
-				r.policies = append(r.policies, t)
-			}
-			out = append(out, r)
-		}
+	defer c.mu.Unlock()
+	d := c.days[k.date]
+	if err != nil || d == nil || len(d.domains[k.domain]) == 0 {
+		return nil
 	}
-	c.mu.Unlock()
-	slices.SortFunc(out, func(a, b *Report) int {
-		return cmp.Or(cmp.Compare(a.Domain, b.Domain), a.Start.Compare(b.Start))
-	})
-	for _, r := range out {
-		r.ID = r.Start.Format("2006-01-02") + "." + strings.ToLower(rand.Text())
-		slices.SortFunc(r.policies, func(a, b *tally) int {
-			return cmp.Or(cmp.Compare(b.policy.Type, a.policy.Type), slices.Compare(a.policy.Strings, b.policy.Strings))
-		})
-	}
-	return out
+	id := sha256.Sum256([]byte(d.secret + " " + k.domain))
+	return &Report{Domain: k.domain, ID: k.date + "." + hex.EncodeToString(id[:12]), Sender: s,
+		Start: start, End: start.Add(day - time.Second), policies: rows(d.domains[k.domain])}
 }
 
 // Totals are the numbers of sessions that went well, and of those that did not.
 func (r *Report) Totals() (successful, failed int64) {
-	for _, t := range r.policies {
-		successful += t.good
-		failed += t.bad
+	for i := range r.policies {
+		successful += r.policies[i].Summary.Good
+		failed += r.policies[i].Summary.Bad
 	}
 	return successful, failed
 }
@@ -113,12 +97,11 @@ type jsonFailure struct {
 	Reason      string `json:"failure-reason-code,omitempty"`
 }
 
-// JSON is the report as RFC 8460 s4.4 has it.
-func (r *Report) JSON() ([]byte, error) {
-	out := jsonReport{Organization: r.Sender.Organization, Contact: r.Sender.Contact, ID: r.ID, Policies: []jsonPolicy{},
-		DateRange: jsonRange{r.Start.Format(time.RFC3339), r.End.Format(time.RFC3339)}}
-	for _, t := range r.policies {
-		var p jsonPolicy
+// rows are the policies of a domain as a report tells them, in a steady order: what failed most comes first.
+func rows(list []*tally) []jsonPolicy {
+	out := make([]jsonPolicy, len(list))
+	for i, t := range list {
+		p := &out[i]
 		p.Policy.Type, p.Policy.Strings, p.Policy.Domain, p.Policy.MX = t.policy.Type, t.policy.Strings, t.policy.Domain, t.policy.MX
 		p.Summary.Good, p.Summary.Bad = t.good, t.bad
 		for f, n := range t.failures {
@@ -127,8 +110,32 @@ func (r *Report) JSON() ([]byte, error) {
 		slices.SortFunc(p.Failures, func(a, b jsonFailure) int {
 			return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)))
 		})
-		out.Policies = append(out.Policies, p)
 	}
+	slices.SortFunc(out, func(a, b jsonPolicy) int {
+		return cmp.Or(cmp.Compare(b.Policy.Type, a.Policy.Type), slices.Compare(a.Policy.Strings, b.Policy.Strings))
+	})
+	return out
+}
+
+// tally is what a row was made of.
+func (p *jsonPolicy) tally() (*tally, error) {
+	t := &tally{policy: Policy{p.Policy.Type, p.Policy.Domain, p.Policy.Strings, p.Policy.MX},
+		good: p.Summary.Good, bad: p.Summary.Bad, failures: map[failure]int64{}}
+	for _, f := range p.Failures {
+		sending, err := ipOf(f.SendingIP)
+		receiving, err2 := ipOf(f.ReceivingIP)
+		if err := errors.Join(err, err2); err != nil {
+			return nil, err
+		}
+		t.failures[failure{f.Result, f.MX, f.Helo, f.Info, f.Reason, sending, receiving}] += f.Count
+	}
+	return t, nil
+}
+
+// JSON is the report as RFC 8460 s4.4 has it.
+func (r *Report) JSON() ([]byte, error) {
+	out := jsonReport{Organization: r.Sender.Organization, Contact: r.Sender.Contact, ID: r.ID, Policies: r.policies,
+		DateRange: jsonRange{r.Start.Format(time.RFC3339), r.End.Format(time.RFC3339)}}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
@@ -142,6 +149,13 @@ func ipText(ip netip.Addr) string {
 		return ""
 	}
 	return ip.String()
+}
+
+func ipOf(text string) (netip.Addr, error) {
+	if text == "" {
+		return netip.Addr{}, nil
+	}
+	return netip.ParseAddr(text)
 }
 
 // Gzip is the report compressed, which is how it should travel (RFC 8460 s5.2).

