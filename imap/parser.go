@@ -46,8 +46,7 @@ func (p *parser) sp() { p.expect(' ') }
 
 // end takes what may follow the last argument: nothing but blanks, which some clients send.
 func (p *parser) end() error {
-	for p.accept(' ') {
-	}
+	p.blanks()
 	if p.err == nil && p.i < len(p.b) {
 		p.fail("the end of the command")
 	}
@@ -212,9 +211,10 @@ func (p *parser) number() int64 {
 	return n
 }
 
-// list takes "(", items and ")", with single spaces between.
+// list takes "(", items and ")", with spaces between. Spaces within the parentheses are taken too: dsync writes "( $Forwarded)".
 func (p *parser) list(item func()) {
 	p.expect('(')
+	p.blanks()
 	if p.accept(')') {
 		return
 	}
@@ -224,6 +224,15 @@ func (p *parser) list(item func()) {
 			return
 		}
 		p.sp()
+		p.blanks()
+		if p.accept(')') {
+			return
+		}
+	}
+}
+
+func (p *parser) blanks() {
+	for p.accept(' ') {
 	}
 }
 

@@ -41,6 +41,22 @@ func TestMailboxNames(t *testing.T) {
 	}
 }
 
+// TestBlanksInLists: Dovecot's dsync writes a space before a list of keywords only.
+func TestBlanksInLists(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{`(\Seen $Forwarded)`, `( \Seen $Forwarded)`, `(\Seen  $Forwarded )`} {
+		p := parser{b: []byte(text)}
+		got := p.flagList()
+		require.NoError(t, p.end(), text)
+		require.Equal(t, flagSet{FlagSeen, []string{"$Forwarded"}}, got, text)
+	}
+	for text, ok := range map[string]bool{"()": true, "( )": true, "(": false, "( ": false, "(a ": false, "(a": false, "(a(": false} {
+		p := parser{b: []byte(text)}
+		p.flagList()
+		require.Equal(t, ok, p.end() == nil, text)
+	}
+}
+
 func TestDates(t *testing.T) {
 	t.Parallel()
 	p := parser{b: []byte(`" 7-Feb-1994 21:52:25 -0800"`)}

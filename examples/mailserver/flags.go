@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"github.com/gomailroom/mailroom/smtp"
@@ -110,7 +111,8 @@ func (c *config) check() error {
 		return errors.New("-domain is required, for example -domain example.test (-h explains the flags)")
 	}
 	ascii, err := idna.Lookup.ToASCII(strings.TrimSuffix(c.domain, "."))
-	if _, invalid := smtp.ParseMailbox("postmaster@" + ascii); err != nil || invalid != nil || strings.HasPrefix(ascii, "[") {
+	_, invalid := smtp.ParseMailbox("postmaster@" + ascii)
+	if _, number := netip.ParseAddr(ascii); err != nil || invalid != nil || number == nil || strings.HasPrefix(ascii, "[") {
 		return fmt.Errorf("-domain %q is no domain name", c.domain)
 	}
 	c.domain = ascii // greetings and certificates want A-labels
@@ -132,8 +134,9 @@ func (c *config) check() error {
 		return errors.New("-quota is below 0")
 	}
 	if c.relay != "" {
-		if host, _, err := net.SplitHostPort(c.relay); err != nil || host == "" {
-			return fmt.Errorf("-relay %q: want HOST:PORT", c.relay)
+		host, port, err := net.SplitHostPort(c.relay)
+		if n, notNumber := strconv.ParseUint(port, 10, 16); err != nil || host == "" || notNumber != nil || n == 0 {
+			return fmt.Errorf("-relay %q: want HOST:PORT, with a port from 1 to 65535", c.relay)
 		}
 	}
 	if c.resolver != "system" && c.resolver != "none" {
