@@ -28,28 +28,15 @@ func (m *Message) Check() ([]Defect, error) {
 // Check reads the body and returns what is wrong with its transfer encoding, at most one defect of a kind: the first. Parsing does
 // not look into bodies, so that these are not among Message.Defects. The error is that of the source.
 func (p *Part) Check() ([]Defect, error) {
-	var look func(b []byte) int // index of the first byte that is wrong, or -1
-	kind := DefectBase64
-	var base base64Check
-	var qp qpCheck
-	switch p.encoding {
-	case EncodingBase64:
-		look = base.look
-	case EncodingQuotedPrintable:
-		kind, look = DefectQuotedPrintable, qp.look
-	default:
+	c := p.encodingCheck()
+	if c.look == nil {
 		return nil, nil
 	}
 	buf := copyBuffers.Get().(*[copyChunk]byte)
 	defer copyBuffers.Put(buf)
-	off := p.bodyStart
-	found := func(at int64) []Defect { return []Defect{{Kind: kind, Offset: at, Part: int(p.index)}} }
-	for r := p.Raw(); ; {
+	for r := p.Raw(); !c.bad; {
 		n, err := r.Read(buf[:])
-		if i := look(buf[:n]); i >= 0 {
-			return found(off + int64(i)), nil
-		}
-		off += int64(n)
+		c.Write(buf[:n]) // never fails
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -57,10 +44,81 @@ func (p *Part) Check() ([]Defect, error) {
 			return nil, err
 		}
 	}
-	if base.letters%4 != 0 || qp.state == qpDigit {
-		return found(off), nil
+	if d, bad := c.defect(); bad {
+		return []Defect{d}, nil
 	}
 	return nil, nil
+}
+
+// DecodedStrict is [Part.Decoded] for those who must not take a damaged file for a whole one. It gives the same bytes; but where these end, Read returns a
+// [*DefectError] instead of [io.EOF] if the transfer encoding was broken anywhere.
+func (p *Part) DecodedStrict() io.Reader {
+	c := p.encodingCheck()
+	if c.look == nil {
+		return p.Decoded()
+	}
+	return &strictReader{r: NewDecoder(p.encoding, io.TeeReader(p.Raw(), c)), check: c}
+}
+
+// A DefectError says that a body could be read, but not as its sender wrote it.
+type DefectError struct{ Defect Defect }
+
+func (e *DefectError) Error() string { return "mime: " + e.Defect.String() }
+
+type strictReader struct {
+	r     io.Reader
+	check *encodingCheck
+}
+
+func (s *strictReader) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	if err == io.EOF {
+		if d, bad := s.check.defect(); bad {
+			err = &DefectError{d}
+		}
+	}
+	return n, err
+}
+
+// encodingCheck looks for the first mistake in what is written to it.
+type encodingCheck struct {
+	look func(b []byte) int // index of the first byte that is wrong, or -1; nil: nothing can be
+	kind DefectKind
+	part int
+	off  int64 // of what was looked at, or of the mistake
+	bad  bool
+	base base64Check
+	qp   qpCheck
+}
+
+func (p *Part) encodingCheck() *encodingCheck {
+	c := &encodingCheck{part: int(p.index), off: p.bodyStart}
+	switch p.encoding {
+	case EncodingBase64:
+		c.kind, c.look = DefectBase64, c.base.look
+	case EncodingQuotedPrintable:
+		c.kind, c.look = DefectQuotedPrintable, c.qp.look
+	}
+	return c
+}
+
+func (c *encodingCheck) Write(b []byte) (int, error) {
+	if c.bad {
+		return len(b), nil
+	}
+	if i := c.look(b); i >= 0 {
+		c.off += int64(i)
+		c.bad = true
+	} else {
+		c.off += int64(len(b))
+	}
+	return len(b), nil
+}
+
+// defect returns what was wrong, and whether anything was, after all was written.
+func (c *encodingCheck) defect() (Defect, bool) {
+	bad := c.bad || c.base.letters%4 != 0 || c.qp.state == qpDigit
+	return Defect{Kind: c.kind, Offset: c.off, Part: c.part}, bad
 }
 
 // base64Check counts letters and padding.

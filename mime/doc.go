@@ -21,7 +21,7 @@
 // Nothing in a message makes parsing fail. What departs from the standards or reaches a limit is a [Defect] with its place, and
 // is read as its sender most likely meant it. A [Message] is a tree of [Part] values with offsets into the bytes; only headers
 // are kept. [Message.Parts] walks it without recursion. Bodies are looked into only when they are read: [Message.Check] reads them all and tells
-// whether a transfer encoding is broken.
+// whether a transfer encoding is broken, and [Part.DecodedStrict] tells it at the end of what it reads.
 //
 //   - [Message.Body], [Message.Text], [Message.HTML], [Message.Attachments] and [Message.Preview] say what a person sees.
 //   - [Message.Structure] is what IMAP needs, and has a stored form.
@@ -72,8 +72,11 @@
 // Partly: RFC 7103 (repair of malformed messages): its advice on reading is followed, nothing is rewritten; RFC 2046 s5.2.3 and 2017 (message/external-body): read,
 // nothing is fetched; RFC 3030 (BINARYMIME): files are sent so, texts are not.
 //
-// Not: yEnc, which is no MIME; RFC 8098 s2 (asking for receipts): a field as any other, in Letter.Extra;
-// RFC 1847 (signed and encrypted): here the parts are as they are, byte for byte; packages mime/openpgp and mime/smime check and open them.
+// Elsewhere: RFC 1847 (signed and encrypted): here the parts are as they are, byte for byte; packages mime/openpgp and mime/smime check and open them. RFC 6376
+// (DKIM): package mime/dkim. RFC 3464, 5965, 8098 and other reports: package mime/report. RFC 8098 s2 (asking for receipts) is a field as any other, in Letter.Extra.
+//
+// Not: yEnc. It is of Usenet and no registered transfer encoding; it needs octets beyond ASCII and lines that nothing changes, which mail did not promise when it was in use, so that
+// what there is of it in mail is mostly damaged. A part that names it is [EncodingUnknown], and is read as it is.
 //
 // # go-message
 //

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/gomailroom/mailroom/mime"
 	"github.com/stretchr/testify/require"
@@ -222,6 +223,13 @@ func TestPieces(t *testing.T) {
 	}
 }
 
+func allOf(t *testing.T, r io.Reader) []byte {
+	t.Helper()
+	b, err := io.ReadAll(r)
+	require.NoError(t, err)
+	return b
+}
+
 // TestDefects has for every kind of defect a message with it.
 func TestDefects(t *testing.T) {
 	t.Parallel()
@@ -266,15 +274,25 @@ func TestDefects(t *testing.T) {
 			require.Len(t, defects, 1, "%q", raw)
 			require.Equal(t, kind, defects[0].Kind)
 			require.LessOrEqual(t, defects[0].Offset, int64(len(raw)))
+
+			want, err := io.ReadAll(m.Root().Decoded())
+			require.NoError(t, err)
+			got, err := io.ReadAll(iotest.OneByteReader(m.Root().DecodedStrict()))
+			var broken *mime.DefectError
+			require.ErrorAs(t, err, &broken, "%q", raw)
+			require.Equal(t, defects[0], broken.Defect)
+			require.Equal(t, string(want), string(got))
 		}
 	}
 	for _, raw := range []string{
 		"Content-Transfer-Encoding: base64\n\nAAAA\r\n AA==\n", "Content-Transfer-Encoding: base64\n\n", "\n\xff=ZZ",
 		"Content-Transfer-Encoding: quoted-printable\n\na=3D=3d= \t\r\nb=\n\n", "Content-Transfer-Encoding: quoted-printable\n\na=",
 	} {
-		defects, err := mime.ParseBytes([]byte(raw)).Root().Check()
+		root := mime.ParseBytes([]byte(raw)).Root()
+		defects, err := root.Check()
 		require.NoError(t, err)
 		require.Empty(t, defects, "%q", raw)
+		require.NoError(t, iotest.TestReader(root.DecodedStrict(), allOf(t, root.Decoded())))
 	}
 	for kind := mime.DefectNone + 1; !strings.HasPrefix(kind.String(), "defect "); kind++ {
 		raw, ok := kinds[kind]

@@ -139,8 +139,9 @@ func (p *Part) Raw() io.Reader {
 	return io.NewSectionReader(p.msg.src, p.bodyStart, p.bodyEnd-p.bodyStart)
 }
 
-// Decoded returns a reader of the body without its transfer encoding. Broken encoding never stops it: what cannot be
-// decoded is left out (base64) or kept (quoted-printable), and an unknown encoding is read as it is.
+// Decoded returns a reader of the body without its transfer encoding. Broken encoding never stops it, nor makes itself known: what cannot be
+// decoded is left out (base64) or kept (quoted-printable), and an unknown encoding is read as it is. [Part.DecodedStrict] ends with an error then, and
+// [Part.Check] says beforehand.
 func (p *Part) Decoded() io.Reader { return NewDecoder(p.encoding, p.Raw()) }
 
 type errReader struct{ err error }
