@@ -45,7 +45,7 @@ var limitDialogs = []dialog{
 		S: 250 ok
 		C: DATA
 		S: 354 go on` + bodyLines + `S: 250 ok`,
-		want: "bob ok 250; carol MAIL FROM:<alice@a.test>: 452 4.5.3: more transactions than the server takes; nil"},
+		want: "bob ok 250; carol MAIL FROM:<alice@a.test>: more transactions than the server takes [4.5.3]; nil"},
 	{name: "RCPTDOMAINMAX", to: []string{"bob@b.test", "carol@c.test", "dave@B.TEST"}, script: hello("LIMITS RCPTDOMAINMAX=1") + `
 		C: MAIL FROM:<alice@a.test>
 		S: 250 ok
@@ -136,10 +136,10 @@ var limitDialogs = []dialog{
 			d.XClient = &smtp.XClient{Name: "spike.example.org", Addr: netip.MustParseAddrPort("192.0.2.9:4711"), Hello: "[IPv6:+]", Proto: "ESMTP",
 				Login: "Jürgen =", Destination: netip.MustParseAddrPort("[2001:db8::1]:25")}
 		},
-		want: "bob MAIL: 552 5.3.4: the message is larger than the server takes; MAIL: 552 5.3.4: the message is larger than the server takes"},
+		want: "bob MAIL: the message is larger than the server takes [5.3.4]; MAIL: the message is larger than the server takes [5.3.4]"},
 	{name: "nothing to tell by XCLIENT", to: []string{"bob@b.test"}, script: hello("XCLIENT ADDR", "SIZE 3"),
 		dialer: func(d *smtp.Dialer) { d.XClient = &smtp.XClient{Name: "spike.example.org"} },
-		want:   "bob MAIL: 552 5.3.4: the message is larger than the server takes; MAIL: 552 5.3.4: the message is larger than the server takes"},
+		want:   "bob MAIL: the message is larger than the server takes [5.3.4]; MAIL: the message is larger than the server takes [5.3.4]"},
 	{name: "a full mailbox is not too many recipients", to: []string{"bob@b.test", "carol@b.test"}, script: hello() + `
 		C: MAIL FROM:<alice@a.test>
 		S: 250 ok

@@ -123,7 +123,14 @@ func FuzzClient(f *testing.F) {
 func checkError(t *testing.T, err error) {
 	e, ok := errors.AsType[*smtp.Error](err)
 	require.True(t, ok, "%v", err)
-	require.True(t, e.Code >= 400 && e.Code < 600, "%v", err)
+	if e.Code == 0 { // the client says it
+		require.Error(t, e.Err)
+		require.Contains(t, []int{4, 5}, e.Enhanced[0], "%v", err)
+	} else { // the server says it
+		require.NoError(t, e.Err)
+		require.True(t, e.Code >= 400 && e.Code < 600, "%v", err)
+	}
+	require.Equal(t, e.Code/100 == 5 || e.Code == 0 && e.Enhanced[0] == 5, !e.Temporary(), "%v", err)
 	require.NotContains(t, err.Error(), "\r")
 	require.NotContains(t, err.Error(), "c2VjcmV0")
 }

@@ -177,13 +177,21 @@ func outcome(r *smtp.Result, err error) string {
 		case rcpt.Err == nil:
 			fmt.Fprintf(&b, "%s ok %d; ", rcpt.Path.Local, rcpt.Reply.Code)
 		default:
-			fmt.Fprintf(&b, "%s %v; ", rcpt.Path.Local, rcpt.Err)
+			fmt.Fprintf(&b, "%s %s; ", rcpt.Path.Local, shown(rcpt.Err))
 		}
 	}
 	if err == nil {
 		return b.String() + "nil"
 	}
-	return b.String() + err.Error()
+	return b.String() + shown(err)
+}
+
+// shown is the text of an error, with the enhanced code of those that are no reply.
+func shown(err error) string {
+	if e, ok := err.(*smtp.Error); ok && e.Code == 0 {
+		return fmt.Sprintf("%v [%v]", err, e.Enhanced)
+	}
+	return err.Error()
 }
 
 var background = context.Background()

@@ -82,9 +82,9 @@ func TestReencodedIsClosed(t *testing.T) {
 		want    string
 	}{
 		"sent":       {closing{StringContent: letter}, ""},
-		"unreadable": {closing{broken: io.ErrUnexpectedEOF}, "reading the message: 451 4.3.0: unexpected EOF"},
+		"unreadable": {closing{broken: io.ErrUnexpectedEOF}, "reading the message: unexpected EOF"},
 		"still 8-bit": {closing{StringContent: "Subject: hi\r\n\r\nGrüße\r\n"},
-			"MAIL: 554 5.6.3: the server does not take 8-bit messages"},
+			"MAIL: the server does not take 8-bit messages"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -16,7 +16,7 @@ func TestXClientRefused(t *testing.T) {
 		want   string
 		cause  error
 	}{
-		"not offered": {hello("SIZE"), "XCLIENT: 554 5.3.3: the server does not take XCLIENT from here", smtp.ErrNoXClient},
+		"not offered": {hello("SIZE"), "XCLIENT: the server does not take XCLIENT from here", smtp.ErrNoXClient},
 		"refused":     {hello("XCLIENT NAME") + "C: XCLIENT NAME=a.test\nS: 550 5.7.0 insufficient authorization\n", "XCLIENT: 550 5.7.0 insufficient authorization", nil},
 	} {
 		t.Run(name, func(t *testing.T) {

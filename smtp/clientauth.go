@@ -46,7 +46,7 @@ func (c *Conn) authenticate(ctx context.Context) error {
 	if cred.Token != nil {
 		token, err := cred.Token(ctx)
 		if err != nil {
-			return local(454, EnhancedCode{4, 7, 0}, "AUTH", fmt.Errorf("getting a token: %w", err))
+			return local(EnhancedCode{4, 7, 0}, "AUTH", fmt.Errorf("getting a token: %w", err))
 		}
 		secrets.Token = token
 	}
@@ -59,7 +59,7 @@ func (c *Conn) authenticate(ctx context.Context) error {
 			if last != nil {
 				return last
 			}
-			return local(454, EnhancedCode{4, 7, 0}, "AUTH", fmt.Errorf("%w: %w", ErrNoMechanism, err))
+			return local(EnhancedCode{4, 7, 0}, "AUTH", fmt.Errorf("%w: %w", ErrNoMechanism, err))
 		}
 		r, err := c.exchange(ctx, client)
 		if err != nil {
@@ -101,7 +101,7 @@ func (c *Conn) exchange(ctx context.Context, client sasl.Client) (Reply, error) 
 	command := "AUTH " + client.Mechanism()
 	initial, err := client.Start()
 	if err != nil {
-		return Reply{}, local(454, EnhancedCode{4, 7, 0}, command, err)
+		return Reply{}, local(EnhancedCode{4, 7, 0}, command, err)
 	}
 	first := ""
 	held := initial != nil
@@ -129,13 +129,13 @@ func (c *Conn) exchange(ctx context.Context, client sasl.Client) (Reply, error) 
 			if _, err := c.command(ctx, c.timeouts.Command, "*", ""); err != nil {
 				return r, err
 			}
-			return r, local(454, EnhancedCode{4, 7, 0}, command, bad)
+			return r, local(EnhancedCode{4, 7, 0}, command, bad)
 		}
 		r, err = c.commandNamed(ctx, c.timeouts.Command, "", sasl.Encode(response), command)
 	}
 	if err == nil && r.Code == 235 {
 		if err := client.Finish(); err != nil {
-			return r, c.kill(local(454, EnhancedCode{4, 7, 0}, command, err)) // the server did not prove that it knows the user
+			return r, c.kill(local(EnhancedCode{4, 7, 0}, command, err)) // the server did not prove that it knows the user
 		}
 	}
 	return r, err

@@ -94,7 +94,7 @@ func (t *clientTransaction) Data(ctx context.Context, message io.Reader) (Receip
 	defer t.end()
 	defer c.watch(ctx)()
 	if len(t.accepted) == 0 {
-		return Receipt{}, local(554, EnhancedCode{5, 5, 1}, "DATA", errNoRecipients)
+		return Receipt{}, local(EnhancedCode{5, 5, 1}, "DATA", errNoRecipients)
 	}
 	src, err := readSource(io.NopCloser(message))
 	if err != nil {

@@ -62,7 +62,9 @@ func (t *transfer) chunks(ctx context.Context) error {
 		// The replies to chunks that are not the last.
 		for ; waiting > 0 && (t.src.eof || refusal != nil || broken != nil || waiting >= window); waiting-- {
 			r, err := c.reply(ctx, c.timeouts.Block, "BDAT")
-			if err != nil {
+			if err != nil && t.src.eof && refusal == nil {
+				return inDoubt(err)
+			} else if err != nil {
 				return err
 			}
 			if err := c.expect(r, 2, "BDAT"); err != nil && refusal == nil {
@@ -120,10 +122,10 @@ func (t *transfer) final(ctx context.Context) error {
 	if !c.d.LMTP {
 		r, err := c.reply(ctx, c.timeouts.Final, command)
 		if err != nil {
-			return err
+			return inDoubt(err)
 		}
 		t.res.Final = r
-		err = c.expect(r, 2, command)
+		err = inDoubt(c.expect(r, 2, command))
 		t.settle(r, err)
 		c.dirty = t.bdat && err != nil // RFC 3030 s2: after a failure only RSET
 		return err
@@ -133,7 +135,7 @@ func (t *transfer) final(ctx context.Context) error {
 	for _, i := range t.accepted {
 		r, err := c.reply(ctx, c.timeouts.Final, command)
 		if err != nil {
-			return err
+			return inDoubt(err)
 		}
 		t.res.Final = r
 		err = c.expect(r, 2, command+" for <"+t.res.Recipients[i].Path.String()+">")

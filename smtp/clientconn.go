@@ -139,7 +139,7 @@ func (c *Conn) lock(ctx context.Context) (err error) {
 		c.dead = errClosed
 	}
 	if c.dead != nil {
-		return &Error{Code: 421, Enhanced: EnhancedCode{4, 4, 2}, Err: fmt.Errorf("%w: %w", ErrConnUnusable, c.dead)}
+		return &Error{Enhanced: EnhancedCode{4, 4, 2}, Err: fmt.Errorf("%w: %w", ErrConnUnusable, c.dead)}
 	}
 	if ctx.Err() != nil { // nothing was written: the connection stays as it is
 		return c.failure(ctx, "", ctx.Err())
@@ -159,7 +159,7 @@ func (c *Conn) quiet() error {
 			return c.kill(r.asError(""))
 		}
 	}
-	return c.kill(&Error{Code: 421, Enhanced: EnhancedCode{4, 5, 0}, Text: "a reply that nothing asked for", Err: ErrBadReply})
+	return c.kill(&Error{Enhanced: EnhancedCode{4, 5, 0}, Text: "a reply that nothing asked for", Err: ErrBadReply})
 }
 
 // watch makes the end of a context break what is being read or written. The function that it gives stops that.
@@ -274,7 +274,7 @@ func (c *Conn) reply(ctx context.Context, timeout time.Duration, command string)
 			n, r, done, err := c.parser.next(c.rbuf)
 			c.rbuf = c.rbuf[n:]
 			if err != nil {
-				return r, c.kill(&Error{Code: 421, Enhanced: EnhancedCode{4, 5, 0}, Command: command, Err: err})
+				return r, c.kill(&Error{Enhanced: EnhancedCode{4, 5, 0}, Command: command, Err: err})
 			}
 			if done {
 				if r.Code == 421 {
@@ -306,7 +306,7 @@ func (c *Conn) expect(r Reply, class int, command string) error {
 	if r.Code == 334 {
 		r.Text = "" // a challenge
 	}
-	return c.kill(&Error{Code: 421, Enhanced: EnhancedCode{4, 5, 0}, Command: command, Text: "unexpected reply " + r.String(), Err: ErrBadReply})
+	return c.kill(&Error{Enhanced: EnhancedCode{4, 5, 0}, Command: command, Text: "unexpected reply " + r.String(), Err: ErrBadReply})
 }
 
 // kill notes why the connection is of no further use, and closes it.
@@ -321,6 +321,17 @@ func (c *Conn) kill(err error) error {
 	return err
 }
 
+// inDoubt marks a failure of waiting for the reply to a whole message. A refusal of the server is none, and when writing fails the end of the message did not go out.
+func inDoubt(err error) error {
+	e, ok := err.(*Error)
+	if !ok || e.Code != 0 {
+		return err
+	}
+	doubt := *e
+	doubt.Err = fmt.Errorf("%w: %w", ErrMaybeDelivered, e.Err)
+	return &doubt
+}
+
 // failure makes the error for a conversation that broke: always temporary, with the cause. RFC 3463: X.4.2 is a bad connection.
 func (c *Conn) failure(ctx context.Context, command string, err error) *Error {
 	if ctx.Err() != nil {
@@ -328,7 +339,7 @@ func (c *Conn) failure(ctx context.Context, command string, err error) *Error {
 	} else if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF // the server hung up in the middle of a dialog
 	}
-	return &Error{Code: 421, Enhanced: EnhancedCode{4, 4, 2}, Command: command, Err: err}
+	return &Error{Enhanced: EnhancedCode{4, 4, 2}, Command: command, Err: err}
 }
 
 func isTimeout(err error) bool {

@@ -43,7 +43,7 @@ func (c *Conn) open(ctx context.Context, why string) error {
 	c.tls.Required = required
 	if c.d.ImplicitTLS {
 		if cfg == nil {
-			return &Error{Code: 554, Enhanced: EnhancedCode{5, 3, 5}, Command: "TLS", Text: "ImplicitTLS with a policy of no TLS", Err: ErrTLSRequired}
+			return &Error{Enhanced: EnhancedCode{5, 3, 5}, Command: "TLS", Text: "ImplicitTLS with a policy of no TLS", Err: ErrTLSRequired}
 		}
 		c.tls.Implicit, c.tls.Reason = true, "implicit TLS"
 		if err := c.handshake(ctx, cfg); err != nil {
@@ -141,7 +141,7 @@ func (c *Conn) startTLS(ctx context.Context, cfg *tls.Config, required bool, hel
 	case !c.caps.Has("STARTTLS"):
 		c.tls.Reason = "not offered"
 		if required {
-			return &Error{Code: 454, Enhanced: EnhancedCode{4, 7, 4}, Command: "STARTTLS", Text: "the server does not offer it", Err: ErrTLSRequired}
+			return &Error{Enhanced: EnhancedCode{4, 7, 4}, Command: "STARTTLS", Text: "not offered", Err: ErrTLSRequired}
 		}
 		return nil
 	}
@@ -153,15 +153,14 @@ func (c *Conn) startTLS(ctx context.Context, cfg *tls.Config, required bool, hel
 		refused := r.asError("STARTTLS")
 		if required {
 			// Temporary, whatever the server said: it offered TLS a moment ago.
-			refused.Code, refused.Enhanced, refused.Err = 454, EnhancedCode{4, 7, 4}, ErrTLSRequired
-			return refused
+			return local(EnhancedCode{4, 7, 4}, "", fmt.Errorf("%w: %w", ErrTLSRequired, refused))
 		}
 		c.tls.Reason, c.tls.Err = "refused", refused
 		return nil
 	}
 	// RFC 3207 s4.2, s6: what came behind the 220 in plaintext was put there by somebody on the way. It would be read as if it came through TLS.
 	if len(c.rbuf) > 0 || c.parser.partial() {
-		return c.kill(&Error{Code: 454, Enhanced: EnhancedCode{4, 7, 5}, Command: "STARTTLS", Err: ErrInjection})
+		return c.kill(&Error{Enhanced: EnhancedCode{4, 7, 5}, Command: "STARTTLS", Err: ErrInjection})
 	}
 	if err := c.handshake(ctx, cfg); err != nil {
 		if !required && ctx.Err() == nil {
@@ -185,7 +184,7 @@ func (c *Conn) handshake(ctx context.Context, cfg *tls.Config) error {
 	if err != nil {
 		fail := c.failure(ctx, "TLS handshake", err)
 		if ctx.Err() == nil {
-			fail.Code, fail.Enhanced = 454, EnhancedCode{4, 7, 5}
+			fail.Enhanced = EnhancedCode{4, 7, 5}
 			if c.tls.Required {
 				fail.Err = fmt.Errorf("%w: %w", ErrTLSRequired, err)
 			}

@@ -8,9 +8,9 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// local makes the error for what the client itself finds wrong: the code is what a server would have said.
-func local(code int, enhanced EnhancedCode, command string, cause error) *Error {
-	return &Error{Code: code, Enhanced: enhanced, Command: command, Err: cause}
+// local makes the error for what the client itself finds wrong.
+func local(enhanced EnhancedCode, command string, cause error) *Error {
+	return &Error{Enhanced: enhanced, Command: command, Err: cause}
 }
 
 // offered fits the parameters of MAIL to what the server offers. What only asks for a service that nothing depends on is left out and named in dropped;
@@ -27,17 +27,17 @@ func (c *Conn) offered(p *MailParams) (dropped []string, err error) {
 	drop("MT-PRIORITY", "MT-PRIORITY", p.Priority != nil, func() { p.Priority = nil })
 	drop("AUTH", "AUTH", p.Auth != nil, func() { p.Auth = nil })
 	if p.DeliverBy != nil && !c.has("DELIVERBY") && p.DeliverBy.Return { // RFC 2852 s4.1.4: it may not be relayed then
-		return dropped, local(554, EnhancedCode{5, 3, 3}, "MAIL", ErrNoDeliverBy)
+		return dropped, local(EnhancedCode{5, 3, 3}, "MAIL", ErrNoDeliverBy)
 	}
 	drop("BY", "DELIVERBY", p.DeliverBy != nil, func() { p.DeliverBy = nil })
 	if (p.HoldFor > 0 || !p.HoldUntil.IsZero()) && !c.has("FUTURERELEASE") { // it would be delivered too early
-		return dropped, local(554, EnhancedCode{5, 3, 3}, "MAIL", ErrNoFutureRelease)
+		return dropped, local(EnhancedCode{5, 3, 3}, "MAIL", ErrNoFutureRelease)
 	}
 	if p.RequireTLS && (!c.has("REQUIRETLS") || !c.tls.Verified) { // RFC 8689 s4.2.1
-		return dropped, local(550, EnhancedCode{5, 7, 30}, "MAIL", ErrNoRequireTLS)
+		return dropped, local(EnhancedCode{5, 7, 30}, "MAIL", ErrNoRequireTLS)
 	}
 	if limit := c.caps.Size(); limit > 0 && p.Size > limit { // RFC 1870 s6.2
-		return dropped, local(552, EnhancedCode{5, 3, 4}, "MAIL", ErrMessageTooBig)
+		return dropped, local(EnhancedCode{5, 3, 4}, "MAIL", ErrMessageTooBig)
 	}
 	if !c.has("SIZE") {
 		p.Size = 0
@@ -72,11 +72,11 @@ func (c *Conn) offeredRcpt(p *RcptParams, dropped []string) []string {
 func (c *Conn) fits(p *MailParams) error {
 	switch {
 	case p.UTF8 && !c.has("SMTPUTF8"): // RFC 6531 s3.2; the header needs it
-		return local(554, EnhancedCode{5, 6, 9}, "MAIL", ErrNoSMTPUTF8)
+		return local(EnhancedCode{5, 6, 9}, "MAIL", ErrNoSMTPUTF8)
 	case p.Body == Body8BitMIME && !c.has("8BITMIME"):
-		return local(554, EnhancedCode{5, 6, 3}, "MAIL", ErrNo8BitMIME)
+		return local(EnhancedCode{5, 6, 3}, "MAIL", ErrNo8BitMIME)
 	case p.Body == BodyBinaryMIME && !(c.has("BINARYMIME") && c.has("CHUNKING")):
-		return local(554, EnhancedCode{5, 6, 3}, "MAIL", ErrNoBinaryMIME)
+		return local(EnhancedCode{5, 6, 3}, "MAIL", ErrNoBinaryMIME)
 	}
 	return nil
 }
@@ -176,5 +176,5 @@ func isLocal(err error) bool {
 
 // unreadable is the error for a message that could not be read: it may be readable later.
 func unreadable(err error) *Error {
-	return local(451, EnhancedCode{4, 3, 0}, "reading the message", err)
+	return local(EnhancedCode{4, 3, 0}, "reading the message", err)
 }

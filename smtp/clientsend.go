@@ -13,7 +13,8 @@ import (
 // many at once while it takes others (452 4.5.3, RFC 5321 s4.5.3.1.10), follow in further transactions over the same connection.
 //
 // The error is nil when the dialog ran to its end and the server took the message for at least one recipient. Otherwise it is an [*Error]: the reply that
-// refused the message, or, with a cause in Err, why it could not be sent or how the connection failed. Its Temporary method tells whether to try again.
+// refused the message, or, without Code and with a cause in Err, why it could not be sent or how the connection failed. Its Temporary method tells whether to try again.
+// One that is [ErrMaybeDelivered] came when the server had all of the message: another attempt may deliver it twice.
 //
 // A parameter of the envelope that the server does not offer is left out where nothing depends on it (RET, ENVID, NOTIFY, ORCPT,
 // MT-PRIORITY, BY with notification, RRVS, AUTH), which [Result] tells. REQUIRETLS, HOLDFOR, HOLDUNTIL and BY with return are errors then.
@@ -129,7 +130,7 @@ func (t *transfer) commands(e *Envelope, params MailParams) error {
 	t.steps = append(t.steps, step{mail, name, stepMail, c.timeouts.Command})
 	var first error
 	if limit := c.caps.Limit("MAILMAX"); limit > 0 && c.mails >= limit { // RFC 9422 s4.1
-		return local(452, EnhancedCode{4, 5, 3}, name, ErrTooManyMails)
+		return local(EnhancedCode{4, 5, 3}, name, ErrTooManyMails)
 	}
 	n, most := 0, rcptLimit{recipients: c.caps.Limit("RCPTMAX"), domains: c.caps.Limit("RCPTDOMAINMAX")}
 	if c.learned > 0 && (most.recipients == 0 || c.learned < most.recipients) {
@@ -154,7 +155,7 @@ func (t *transfer) commands(e *Envelope, params MailParams) error {
 	}
 	if n == 0 {
 		if first == nil {
-			first = local(554, EnhancedCode{5, 5, 1}, "", errNoRecipients)
+			first = local(EnhancedCode{5, 5, 1}, "", errNoRecipients)
 		}
 		return first
 	}
@@ -168,18 +169,18 @@ func (t *transfer) commands(e *Envelope, params MailParams) error {
 func (c *Conn) mailLine(from ReversePath, p *MailParams) (line, name string, err error) {
 	name = "MAIL FROM:<" + from.String() + ">"
 	if err := from.Validate(); err != nil {
-		return "", name, local(553, EnhancedCode{5, 1, 7}, name, badAddress(err))
+		return "", name, local(EnhancedCode{5, 1, 7}, name, badAddress(err))
 	}
 	mailbox, ok := c.writable(from.Mailbox)
 	if !ok {
-		return "", name, local(553, EnhancedCode{5, 6, 7}, name, ErrNoSMTPUTF8)
+		return "", name, local(EnhancedCode{5, 6, 7}, name, ErrNoSMTPUTF8)
 	}
 	if mailbox != from.Mailbox {
 		name = "MAIL FROM:<" + mailbox.String() + ">"
 	}
 	b, err := appendMailParams(append(make([]byte, 0, len(name)+64), name...), p)
 	if err != nil {
-		return "", name, local(501, EnhancedCode{5, 5, 4}, name, err)
+		return "", name, local(EnhancedCode{5, 5, 4}, name, err)
 	}
 	return string(b), name, nil
 }
@@ -188,11 +189,11 @@ func (c *Conn) mailLine(from ReversePath, p *MailParams) (line, name string, err
 func (c *Conn) rcptLine(to ForwardPath, p *RcptParams) (line, name string, err error) {
 	name = "RCPT TO:<" + to.String() + ">"
 	if err := to.Validate(); err != nil || to.Mailbox == (Mailbox{}) {
-		return "", name, local(553, EnhancedCode{5, 1, 3}, name, badAddress(err))
+		return "", name, local(EnhancedCode{5, 1, 3}, name, badAddress(err))
 	}
 	mailbox, ok := c.writable(to.Mailbox)
 	if !ok {
-		return "", name, local(553, EnhancedCode{5, 6, 7}, name, ErrNoSMTPUTF8)
+		return "", name, local(EnhancedCode{5, 6, 7}, name, ErrNoSMTPUTF8)
 	}
 	if mailbox != to.Mailbox {
 		name = "RCPT TO:<" + mailbox.String() + ">"
@@ -202,7 +203,7 @@ func (c *Conn) rcptLine(to ForwardPath, p *RcptParams) (line, name string, err e
 	}
 	b, err := appendRcptParams([]byte(name), p)
 	if err != nil {
-		return "", name, local(501, EnhancedCode{5, 5, 4}, name, err)
+		return "", name, local(EnhancedCode{5, 5, 4}, name, err)
 	}
 	return string(b), name, nil
 }

@@ -22,7 +22,7 @@ type XClient struct {
 func (c *Conn) xclient(ctx context.Context, hello string) error {
 	x := c.d.XClient
 	if !c.has("XCLIENT") {
-		return local(554, EnhancedCode{5, 3, 3}, "XCLIENT", ErrNoXClient)
+		return local(EnhancedCode{5, 3, 3}, "XCLIENT", ErrNoXClient)
 	}
 	port := func(a netip.AddrPort) string {
 		if a.Port() == 0 {

@@ -128,7 +128,7 @@ func (d *Dialer) connect(ctx context.Context, addr string) (nc net.Conn, host st
 	if strings.HasPrefix(addr, "/") {
 		network, host = "unix", "localhost"
 	} else if host, _, err = net.SplitHostPort(addr); err != nil {
-		return nil, "", &Error{Code: 554, Enhanced: EnhancedCode{5, 3, 5}, Command: "connect to " + addr, Err: err}
+		return nil, "", &Error{Enhanced: EnhancedCode{5, 3, 5}, Command: "connect to " + addr, Err: err}
 	}
 	if t := d.Timeouts.withDefaults().Connect; t > 0 {
 		var cancel context.CancelFunc
@@ -144,7 +144,7 @@ func (d *Dialer) connect(ctx context.Context, addr string) (nc net.Conn, host st
 		d.Trace.Connected(network, addr, err)
 	}
 	if err != nil {
-		return nil, "", &Error{Code: 421, Enhanced: EnhancedCode{4, 4, 1}, Command: "connect to " + addr, Err: err} // RFC 3463 X.4.1
+		return nil, "", &Error{Enhanced: EnhancedCode{4, 4, 1}, Command: "connect to " + addr, Err: err} // RFC 3463 X.4.1
 	}
 	return nc, host, nil
 }
@@ -159,7 +159,7 @@ func (d *Dialer) hostname() (string, error) {
 		}
 	}
 	if len(name) > 255 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		return "", &Error{Code: 554, Enhanced: EnhancedCode{5, 3, 5}, Command: "EHLO", Text: "the Hostname of the Dialer is no domain", Err: ErrBadAddress}
+		return "", &Error{Enhanced: EnhancedCode{5, 3, 5}, Command: "EHLO", Text: "the Hostname of the Dialer is no domain", Err: ErrBadAddress}
 	}
 	return name, nil
 }

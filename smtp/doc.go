@@ -78,7 +78,7 @@
 //	defer conn.Close()
 //	result, err := conn.Send(ctx, envelope, content)
 //
-// [SendMail] does it for one message, and a [Pool] keeps connections for many. Every failure is an [*Error]; its Temporary method tells whether to try again.
+// [SendMail] does it for one message, and a [Pool] keeps connections for many.
 //
 // Commands are pipelined and the message goes by BDAT where the server offers it. More recipients than the server takes at once get the message in further
 // transactions. The phases have the timeouts of RFC 5321 s4.5.3.2, see [Timeouts], and the context ends all of them.
@@ -87,6 +87,31 @@
 // what came of it. With credentials TLS is required, except to this machine.
 //
 // What comes from a server is bounded: 4096 octets a line, 256 lines and 64 KiB a reply. A reply that nobody asked for, or of the wrong kind, ends the connection.
+//
+// # What went wrong
+//
+// Every failure of sending is an [*Error], for errors.As. Its Code tells who says so, its method Temporary whether to try again, and errors.Is what it was:
+//
+//	Code 400-599                        the server refused: Code, Enhanced and Text are its words, Command is what it refused
+//	Code 0                              the client says it, and Err has the cause; Command is where it happened
+//
+//	errors.Is(err, ...)                 Temporary  what to do
+//	ErrMaybeDelivered                   yes        try again and risk that it comes twice, or ask the recipient
+//	context.Canceled, DeadlineExceeded  yes        give it more time
+//	os.ErrDeadlineExceeded              yes        a phase took longer than Timeouts allows
+//	io.ErrUnexpectedEOF                 yes        the server hung up; try again later
+//	ErrTLSRequired                      yes        look at the certificate, or what stands between
+//	ErrBadReply, ErrInjection           yes        it is no mail server, or somebody is between
+//	ErrNoMechanism                      yes        compare Credentials with what the server offers
+//	ErrTooManyMails, ErrConnUnusable    yes        dial again
+//	ErrMessageTooBig                    no         send less, or elsewhere
+//	ErrNo8BitMIME, ErrNoBinaryMIME      no         set Dialer.Reencode
+//	ErrNoSMTPUTF8                       no         use an address and a header in ASCII
+//	ErrNoRequireTLS, ErrNoDeliverBy,    no         leave the parameter out, if you may
+//	ErrNoFutureRelease, ErrNoXClient
+//	ErrBadAddress                       no         correct the address
+//
+// What is not in the table is an error of the system, such as a *net.OpError or *net.DNSError from dialing, which is temporary.
 //
 // # Addresses
 //

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"strings"
 	"time"
 
 	"github.com/gomailroom/mailroom/smtp"
@@ -79,6 +80,40 @@ func ExampleConn_Send() {
 	// bob@example.org has it
 	// full@example.org later: 4.2.2 mailbox full
 	// nobody@example.org never: RCPT TO:<nobody@example.org>: 550 5.1.1 no such user
+}
+
+// Code tells what a server said from what went wrong on the way to it.
+func ExampleError() {
+	srv := smtptest.NewServer(nil)
+	defer srv.Close()
+	srv.Refuse("nobody@example.org", 550, "5.1.1 no such user")
+	srv.Script(smtptest.Rule{On: smtptest.OnMessage, Address: "bob@example.org", Drop: true})
+
+	ctx := context.Background()
+	for _, to := range []string{"nobody@example.org", "bob@example.org", "jörg@example.org\r\n"} {
+		e, err := smtp.NewEnvelope("alice@example.org", "carol@example.org")
+		if err != nil {
+			log.Fatal(err)
+		}
+		local, domain, _ := strings.Cut(to, "@")
+		e.To[0].Path.Mailbox = smtp.Mailbox{Local: local, Domain: domain}
+		_, err = smtp.SendMail(ctx, srv.Dialer(), srv.Addr, e, smtp.StringContent("Subject: hello\n\nHello\n"))
+		var failure *smtp.Error
+		switch {
+		case !errors.As(err, &failure):
+			fmt.Println("sent")
+		case failure.Code != 0:
+			fmt.Println("the server:", failure.Code, failure.Enhanced, failure.Text)
+		case errors.Is(err, smtp.ErrMaybeDelivered):
+			fmt.Println("perhaps sent; temporary:", failure.Temporary())
+		default:
+			fmt.Println("not sent; temporary:", failure.Temporary(), errors.Is(err, smtp.ErrBadAddress))
+		}
+	}
+	// Output:
+	// the server: 550 5.1.1 no such user
+	// perhaps sent; temporary: true
+	// not sent; temporary: false true
 }
 
 // A Pool keeps connections for the messages to come.

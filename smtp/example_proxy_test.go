@@ -33,5 +33,5 @@ func ExampleDialer_lmtp() {
 	dialer := &smtp.Dialer{LMTP: true}
 	_, err := dialer.Dial(context.Background(), "/nonexistent/lmtp")
 	fmt.Println(err)
-	// Output: connect to /nonexistent/lmtp: 421 4.4.1: dial unix /nonexistent/lmtp: connect: no such file or directory
+	// Output: connect to /nonexistent/lmtp: dial unix /nonexistent/lmtp: connect: no such file or directory
 }

@@ -98,7 +98,7 @@ func (p *Pool) enter(ctx context.Context, key string) (*destination, error) {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
-		return nil, local(421, EnhancedCode{4, 3, 2}, "", ErrConnUnusable)
+		return nil, local(EnhancedCode{4, 3, 2}, "", ErrConnUnusable)
 	}
 	d := p.destinations[key]
 	if d == nil {
@@ -124,7 +124,7 @@ func (p *Pool) enter(ctx context.Context, key string) (*destination, error) {
 		return d, nil
 	case <-ctx.Done():
 		p.forget(key, d)
-		return nil, local(421, EnhancedCode{4, 4, 5}, "", context.Cause(ctx))
+		return nil, local(EnhancedCode{4, 4, 5}, "", context.Cause(ctx))
 	}
 }
 

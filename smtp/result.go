@@ -60,21 +60,21 @@ type TLSInfo struct {
 	Reason   string               // in words: "STARTTLS", "implicit TLS", "not offered", "not wanted", "failed"
 }
 
-// The causes of an [*Error] that the client itself makes, for errors.Is. Such an Error has the code that a server would have given, and always a cause, while one that
-// stands for a server's reply has none.
+// The causes of an [*Error] that the client itself makes, for errors.Is. Such an Error has no Code, and always a cause: one of these, or that of the system, such as context.DeadlineExceeded or a *net.OpError.
 var (
-	ErrMessageTooBig   = errors.New("the message is larger than the server takes")       // RFC 1870 s6.2
-	ErrNo8BitMIME      = errors.New("the server does not take 8-bit messages")           // RFC 6152 s3
-	ErrNoBinaryMIME    = errors.New("the server does not take binary messages")          // RFC 3030 s3
-	ErrNoSMTPUTF8      = errors.New("the server does not take internationalized mail")   // RFC 6531 s3.2
-	ErrNoRequireTLS    = errors.New("the server does not offer REQUIRETLS over TLS")     // RFC 8689 s4.2.1
-	ErrNoFutureRelease = errors.New("the server does not offer FUTURERELEASE")           // RFC 4865
-	ErrNoDeliverBy     = errors.New("the server does not offer DELIVERBY")               // RFC 2852 s4.1.4
-	ErrTLSRequired     = errors.New("TLS is required and could not be used")             // the TLS policy
-	ErrNoXClient       = errors.New("the server does not take XCLIENT from here")        // Dialer.XClient
-	ErrNoMechanism     = errors.New("no authentication mechanism that may be used here") // credentials and server have none in common
-	ErrTooManyMails    = errors.New("more transactions than the server takes")           // RFC 9422 s4.1; send the rest over another connection
-	ErrBadAddress      = errors.New("an address that cannot be written in SMTP")         // control characters, too long
-	ErrInjection       = errors.New("the server sent data before TLS was negotiated")    // RFC 3207 s4.2, response injection
-	ErrConnUnusable    = errors.New("the connection cannot be used any more")            // an earlier failure, or Close
+	ErrMaybeDelivered  = errors.New("the message may have been delivered: the server had all of it when the connection failed") // RFC 5321 s4.5.3.2.6
+	ErrMessageTooBig   = errors.New("the message is larger than the server takes")                                              // RFC 1870 s6.2
+	ErrNo8BitMIME      = errors.New("the server does not take 8-bit messages")                                                  // RFC 6152 s3
+	ErrNoBinaryMIME    = errors.New("the server does not take binary messages")                                                 // RFC 3030 s3
+	ErrNoSMTPUTF8      = errors.New("the server does not take internationalized mail")                                          // RFC 6531 s3.2
+	ErrNoRequireTLS    = errors.New("the server does not offer REQUIRETLS over TLS")                                            // RFC 8689 s4.2.1
+	ErrNoFutureRelease = errors.New("the server does not offer FUTURERELEASE")                                                  // RFC 4865
+	ErrNoDeliverBy     = errors.New("the server does not offer DELIVERBY")                                                      // RFC 2852 s4.1.4
+	ErrTLSRequired     = errors.New("TLS is required and could not be used")                                                    // the TLS policy
+	ErrNoXClient       = errors.New("the server does not take XCLIENT from here")                                               // Dialer.XClient
+	ErrNoMechanism     = errors.New("no authentication mechanism that may be used here")                                        // credentials and server have none in common
+	ErrTooManyMails    = errors.New("more transactions than the server takes")                                                  // RFC 9422 s4.1; send the rest over another connection
+	ErrBadAddress      = errors.New("an address that cannot be written in SMTP")                                                // control characters, too long
+	ErrInjection       = errors.New("the server sent data before TLS was negotiated")                                           // RFC 3207 s4.2, response injection
+	ErrConnUnusable    = errors.New("the connection cannot be used any more")                                                   // an earlier failure, or Close
 )

@@ -65,6 +65,10 @@ func decide(local string) error {
 		panic("recorder")
 	case "inject":
 		return &Error{Code: 550, Text: "a\r\n250 OK\x00\tü"}
+	case "away": // as of a client, behind a handler that is a proxy
+		return &Error{Enhanced: EnhancedCode{4, 4, 1}, Command: "connect to 10.0.0.1:25", Err: errPlain}
+	case "unable":
+		return &Error{Enhanced: EnhancedCode{5, 6, 3}, Command: "MAIL", Err: ErrNo8BitMIME}
 	case "moved":
 		return &Error{Code: 551, Enhanced: EnhancedCode{5, 1, 6}, Text: "try <bäb@example.com>"}
 	case "code":

@@ -320,20 +320,29 @@ func (x *session) wireError(err error) *Error {
 		return nil
 	}
 	e, ok := errors.AsType[*Error](err)
-	if !ok || e == nil || e.Code < 400 || e.Code > 599 {
+	if !ok || e == nil || e.Code != 0 && (e.Code < 400 || e.Code > 599) {
 		x.m.log.Error("handler failed", "id", x.peer.ID, "remote", x.peer.Remote, "error", err)
 		return replyInternal
 	}
-	class := e.Code / 100
-	if e.Enhanced[0] == class && e.Enhanced[1] >= 0 && e.Enhanced[2] >= 0 && e.Text != "" {
+	code := e.Code
+	if code == 0 { // of a client of this package, behind which the handler stands
+		x.m.log.Warn("handler failed", "id", x.peer.ID, "remote", x.peer.Remote, "error", err)
+		if code = 554; e.Temporary() {
+			code = 451
+		}
+	}
+	class := code / 100
+	if e.Code != 0 && e.Enhanced[0] == class && e.Enhanced[1] >= 0 && e.Enhanced[2] >= 0 && e.Text != "" {
 		return e
 	}
-	fit := &Error{Code: e.Code, Enhanced: e.Enhanced, Text: e.Text}
+	fit := &Error{Code: code, Enhanced: e.Enhanced, Text: e.Text}
 	if fit.Enhanced[0] != class || fit.Enhanced[1] < 0 || fit.Enhanced[2] < 0 { // RFC 2034 s4
 		fit.Enhanced = EnhancedCode{class, 0, 0}
 	}
 	if fit.Text == "" {
-		fit.Text = "refused"
+		if fit.Text = "refused"; class == 4 {
+			fit.Text = "not possible at the moment"
+		}
 	}
 	return fit
 }

@@ -221,19 +221,20 @@ func (q *Queue) judge(ctx context.Context, j *Job, n int, o outcome) State {
 // maxText bounds what is kept of a remote host's words.
 const maxText = 500
 
-// diagnose gives the reply that an error is or amounts to.
-func diagnose(err error) (int, smtp.EnhancedCode, string) {
+// diagnose gives the reply that an error is; its code is 0 for one that no server gave.
+func diagnose(err error) (code int, enhanced smtp.EnhancedCode, text string) {
 	e, ok := errors.AsType[*smtp.Error](err)
 	if !ok {
-		return 451, smtp.EnhancedCode{4, 4, 0}, clip(err.Error())
+		return 0, smtp.EnhancedCode{4, 4, 0}, clip(err.Error())
 	}
-	text := e.Text
-	if text == "" && e.Err != nil {
-		text = e.Err.Error()
+	if text = e.Text; e.Err != nil && (text == "" || e.Code == 0) {
+		text = (&smtp.Error{Text: text, Err: e.Err}).Error()
 	}
-	enhanced := e.Enhanced
-	if enhanced == (smtp.EnhancedCode{}) {
-		enhanced = smtp.EnhancedCode{e.Code / 100, 0, 0}
+	if enhanced = e.Enhanced; enhanced == (smtp.EnhancedCode{}) {
+		enhanced[0] = 5
+		if e.Temporary() {
+			enhanced[0] = 4
+		}
 	}
 	return e.Code, enhanced, clip(text)
 }

@@ -82,10 +82,13 @@ func (q *Queue) report(to smtp.Recipient, s State, action report.DSNAction) repo
 	if to.Params.OriginalRecipient.Address != "" {
 		r.Original = to.Params.OriginalRecipient.Type + ";" + to.Params.OriginalRecipient.Address
 	}
-	if s.Code != 0 {
+	if s.Enhanced != (smtp.EnhancedCode{}) {
 		r.Status = s.Enhanced.String()
-		r.Diagnostic = strings.TrimSpace(fmt.Sprintf("%d %s %s", s.Code, s.Enhanced, strings.ReplaceAll(s.Text, "\n", " ")))
-		if s.Remote == "" {
+		r.Diagnostic = strings.ReplaceAll(s.Text, "\n", " ")
+		if s.Code != 0 {
+			r.Diagnostic = strings.TrimSpace(fmt.Sprintf("%d %s %s", s.Code, s.Enhanced, r.Diagnostic))
+		}
+		if s.Code == 0 || s.Remote == "" {
 			r.DiagType = "x-mailroom" // nobody said this to us
 		}
 		if action == report.ActionFailed && s.Enhanced[0] == 4 {

@@ -244,6 +244,7 @@ func TestFiveDays(t *testing.T) {
 		require.InDelta(t, 5*time.Hour, back[0].at, float64(2*time.Hour))
 		require.Contains(t, back[1].text, "Action: failed")
 		require.Contains(t, back[1].text, "Status: 5.4.1")
+		require.Contains(t, back[1].text, "Diagnostic-Code: x-mailroom; dial tcp", "no server said this")
 		require.GreaterOrEqual(t, back[1].at, 5*24*time.Hour)
 		require.Less(t, back[1].at, 5*24*time.Hour+time.Hour)
 		require.InDelta(t, 34, attempts, 5)

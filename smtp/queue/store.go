@@ -74,10 +74,10 @@ type State struct {
 	Phase    Phase
 	Attempts int
 	Due      time.Time // for Waiting: when to try next
-	Code     int       // the last negative reply, 0 for none
+	Code     int       // the last negative reply; 0 when there was none, and Enhanced and Text say what went wrong here
 	Enhanced smtp.EnhancedCode
 	Text     string
-	Remote   string // the host that gave it
+	Remote   string // the host that gave it, or with which it went wrong
 	Delayed  bool   // the sender was told of the delay
 }
 
