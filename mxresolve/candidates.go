@@ -265,7 +265,7 @@ func (c *candidates) finish(domain string, p *Plan) *Error {
 
 // nothingLeft chooses the error when no candidate is usable. The domain's own address is never one (RFC 5321 s5.1).
 func (c *candidates) nothingLeft(domain string) *Error {
-	best, self, temp, policy := -1, -1, -1, false
+	best, self, temp, refused := -1, -1, -1, Kind(0)
 	for i := range c.list {
 		m := &c.list[i]
 		switch m.skip {
@@ -280,7 +280,9 @@ func (c *candidates) nothingLeft(domain string) *Error {
 				temp = i
 			}
 		case SkipPolicy:
-			policy = true
+			refused = cmp.Or(refused, KindPolicy)
+		case SkipNoDANE:
+			refused = cmp.Or(refused, KindNoDANE)
 		}
 		if best < 0 {
 			best = i
@@ -301,8 +303,8 @@ func (c *candidates) nothingLeft(domain string) *Error {
 			err.Extended, err.Err = cause.Extended, cause.Err
 			err.Detail = cause.Domain + ": " + cause.Detail
 		}
-	case policy:
-		err = newError(domain, KindPolicy)
+	case refused != 0:
+		err = newError(domain, refused)
 		err.Detail = c.reasons()
 	default:
 		err = newError(domain, KindNoAddress)

@@ -80,6 +80,28 @@ func (c *candidates) findTLSA(ctx context.Context, m *candidate, domain, canonic
 	}
 }
 
+// requireDANE drops hosts that cannot be authenticated by DANE (RFC 7672 s6).
+func (c *candidates) requireDANE(domain string, insecure Insecure) {
+	for i := range c.list {
+		m := &c.list[i]
+		if m.skip != 0 || m.tls.matching() {
+			continue
+		}
+		m.skip = SkipNoDANE
+		if m.tls.dane != nil {
+			continue // records that cannot be used: noted when they were found
+		}
+		reason := "there are no TLSA records"
+		switch {
+		case insecure != 0:
+			reason = "the MX answer is not secure: " + insecure.String()
+		case !m.secure:
+			reason = "the addresses are not secure"
+		}
+		c.fails(TLSRequirement{domain: domain, mx: m.name, dane: &dane{}}, tlsrpt.DANERequired, reason)
+	}
+}
+
 // fail makes a candidate unusable for now.
 func (m *candidate) fail(a *answer) {
 	m.skip, m.temp, m.err = SkipLookupFailed, true, lookupError(a.err.Name, a)

@@ -61,11 +61,25 @@
 //	store, err := mxresolve.STSDir("/var/lib/mail/sts")
 //	r := &mxresolve.Resolver{STS: &mxresolve.STS{Store: store}}
 //
-// Where a host has TLSA records too, DANE decides about its certificate, but enforced policies still decide whether it may
-// be used at all. A first fetch is waited for, up to STS.Timeout; policies of known domains are refreshed once a day in the
-// background, and by RefreshPolicies.
+// A first fetch is waited for, up to STS.Timeout; policies of known domains are refreshed once a day in the background, and by
+// RefreshPolicies.
 //
 // Plan.Failures and TLSRequirement.Outcome say what package tlsrpt needs for the daily TLS reports.
+//
+// # Which TLS rule applies to a host
+//
+// From the first line that fits (RFC 7672 s2.2, RFC 8461 s2):
+//
+//	not named by an enforced MTA-STS policy   the host is skipped, also where it has TLSA records
+//	TLSA lookup failed                        the host is skipped for now: never opportunistic
+//	usable TLSA records, secure               TLS with a certificate that they match; what MTA-STS
+//	                                          says of certificates does not count, nor rescue a failure
+//	Resolver.RequireDANE demands them         the host is skipped (RFC 7672 s6)
+//	enforced MTA-STS policy                   TLS with a certificate that is valid for the host's name
+//	TLSA records, none usable                 TLS with any certificate
+//	none of that                              opportunistic: TLS when offered, with any certificate
+//
+// Where no host is left, mail is deferred, never bounced: the cause may be mended before the message gets too old.
 //
 // # Limits
 //
@@ -92,7 +106,7 @@
 //   - RFC 6891 (EDNS), 7766 (TCP), 7858 (TLS), 8914 (extended errors): done; no padding of TLS queries
 //   - RFC 5891, 6531 (internationalized domains): done
 //   - RFC 6840 s5.7, s5.8 (the AD bit): done; own validation of DNSSEC is not
-//   - RFC 7672, 6698 (DANE for SMTP): done, for port 25; see TLSRequirement
+//   - RFC 7672, 6698 (DANE for SMTP): done, for port 25, opportunistic and mandatory (s6); see TLSRequirement
 //   - RFC 8461 (MTA-STS): done; certificates are not tested for revocation
 //   - RFC 8460 (TLS reports): done; see package tlsrpt
 //   - RFC 9460 (SVCB) has no meaning for mail: its records are not asked for

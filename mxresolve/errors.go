@@ -20,6 +20,7 @@ const (
 	KindLoop                           // this host is the best MX, and yet does not take the domain: bounce, 5.4.6
 	KindPrimaryMissing                 // only better hosts than this one may be used, none has an address now: defer, 4.4.4
 	KindPolicy                         // no host of the domain is in its own MTA-STS policy: defer, 4.7.0
+	KindNoDANE                         // no host can be authenticated by DANE, where Resolver.RequireDANE demands it: defer, 4.7.5
 )
 
 var kindTexts = [...]string{
@@ -33,6 +34,7 @@ var kindTexts = [...]string{
 	KindLoop:           "mail loops back to this host",
 	KindPrimaryMissing: "no primary mail host can be found",
 	KindPolicy:         "no mail host is in the domain's MTA-STS policy",
+	KindNoDANE:         "no mail host can be authenticated by DANE, which is required",
 }
 
 func (k Kind) String() string {
@@ -93,6 +95,8 @@ func newError(domain string, k Kind) *Error {
 		e.Code, e.Enhanced, e.Temporary = 451, "4.4.4", true
 	case KindPolicy: // RFC 8461 s5: treat such failures as transient errors
 		e.Code, e.Enhanced, e.Temporary = 451, "4.7.0", true // RFC 3463 s3.8, other security status
+	case KindNoDANE: // RFC 7672 s6: mail is delayed
+		e.Code, e.Enhanced, e.Temporary = 451, "4.7.5", true // RFC 3463 s3.8, cryptographic failure
 	default:
 		e.Code, e.Enhanced, e.Temporary = 451, "4.4.3", true // RFC 3463 s3.5, directory server failure
 	}

@@ -108,6 +108,7 @@ const (
 	SkipForbidden                          // all its addresses are loopback, multicast and the like
 	SkipLimit                              // more hosts than Limits.MaxHosts
 	SkipPolicy                             // not in the domain's MTA-STS policy
+	SkipNoDANE                             // no usable TLSA records, where Resolver.RequireDANE demands them
 )
 
 var skipTexts = [...]string{
@@ -121,6 +122,7 @@ var skipTexts = [...]string{
 	SkipForbidden:    "addresses must not be connected to",
 	SkipLimit:        "beyond the limit of hosts",
 	SkipPolicy:       "not allowed by the MTA-STS policy",
+	SkipNoDANE:       "has no usable and secure TLSA records, which are required",
 }
 
 func (r SkipReason) String() string {

@@ -161,6 +161,9 @@ func (e *engine) decide(ctx context.Context, ascii string) *decision {
 	if p.Secure {
 		c.dane(ctx, ascii, mx.name)
 	}
+	if e.r.RequireDANE != nil && e.r.RequireDANE(ascii) {
+		c.requireDANE(ascii, p.Insecure)
+	}
 	wg.Wait()
 	if d.err = c.applySTS(p, policy); d.err != nil {
 		return d

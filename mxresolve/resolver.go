@@ -42,6 +42,12 @@ type Resolver struct {
 	// (RFC 5321 s5.1) and skipped by default; some large senders follow them. The target 0.0.0.0 then counts as null MX.
 	AllowIPTargets bool
 
+	// RequireDANE says for which recipients' domains DANE is mandatory (RFC 7672 s6), by agreement with them: there, hosts
+	// without usable TLSA records that are secure, along with the MX answer, are skipped, and where none is left mail is
+	// deferred with KindNoDANE. domain is in lower-case A-labels; address literals are not asked about. What it says is kept
+	// with the plan. Nil: DANE is opportunistic everywhere, used where a domain offers it.
+	RequireDANE func(domain string) bool
+
 	// STS makes the Resolver obey MTA-STS policies (RFC 8461). Nil: they are not looked up, since that means HTTPS
 	// connections to hosts that strangers name, and a place to keep policies. A mail server should have it:
 	// &STS{Store: store}.

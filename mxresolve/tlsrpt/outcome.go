@@ -16,7 +16,7 @@ const (
 	ValidationFailure       Result = "validation-failure"
 	TLSAInvalid             Result = "tlsa-invalid"           // TLSA records exist, none is usable
 	DNSSECInvalid           Result = "dnssec-invalid"         // TLSA records could not be looked up
-	DANERequired            Result = "dane-required"          // demanded by agreement, and there are no TLSA records; mxresolve has no such rule
+	DANERequired            Result = "dane-required"          // demanded by agreement, and there are no TLSA records
 	STSPolicyFetchError     Result = "sts-policy-fetch-error" // the policy could not be fetched
 	STSPolicyInvalid        Result = "sts-policy-invalid"     // the policy is not well-formed
 	STSWebPKIInvalid        Result = "sts-webpki-invalid"     // the policy host's certificate is not valid
