@@ -102,12 +102,14 @@ func start(ctx context.Context, c *config, stderr io.Writer) (_ *server, err err
 func (s *server) build(directory *mailstore.Directory) {
 	c := s.config
 	agent := &mta.MTA{Hostname: c.domain, Store: s.data.store, Directory: directory, Scorer: newScorer(c, s.resolver, s.data.filter, s.log), Logger: s.log}
+	var offer smtp.Extensions // what the queue can do
 	if router := newRouter(c, s.resolver); router != nil {
-		s.queue = &queue.Queue{Store: s.data.queue, Router: router, Hostname: c.domain, Return: agent.Return, Logger: s.log, Drain: 4 * time.Second}
+		s.queue = &queue.Queue{Store: s.data.queue, Router: agent.Router(router), Hostname: c.domain, Return: agent.Return, Logger: s.log, Drain: 4 * time.Second}
 		agent.Queue = s.queue
+		offer = smtp.ExtFutureRelease | smtp.ExtDeliverBy
 	}
 	transfer := &smtp.Server{Handler: agent, Hostname: c.domain, TLSConfig: s.tls, Logger: s.log}
-	submission := &smtp.Server{Handler: agent, Hostname: c.domain, Mode: smtp.Submission, TLSConfig: s.tls, Auth: directory, SCRAM: directory, NoBinding: true, InsecureAuth: c.plaintextAuth, Logger: s.log}
+	submission := &smtp.Server{Handler: agent, Hostname: c.domain, Mode: smtp.Submission, Offer: offer, TLSConfig: s.tls, Auth: directory, SCRAM: directory, NoBinding: true, InsecureAuth: c.plaintextAuth, Logger: s.log}
 	lmtp := &smtp.Server{Handler: agent.LMTP(), Hostname: c.domain, Mode: smtp.LMTP, TLSConfig: s.tls, Logger: s.log}
 	mailboxes := &imap.Server{Backend: s.data.store, TLSConfig: s.tls, Auth: directory, SCRAM: directory, NoBinding: true, InsecureAuth: c.plaintextAuth, Logger: s.log}
 	maildrops := &pop3.Server{Backend: imapdrop.New(s.data.store), Hostname: c.domain, TLSConfig: s.tls, Auth: directory, SCRAM: directory, NoBinding: true, InsecureAuth: c.plaintextAuth, Logger: s.log}

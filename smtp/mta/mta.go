@@ -68,12 +68,22 @@ type session struct {
 	lmtp bool
 }
 
-// Begin implements [smtp.Session]. A user may use only the own addresses (RFC 6409 s6.1).
+// Begin implements [smtp.Session]. A user may use only the own addresses (RFC 6409 s6.1), and only users may have mail held (RFC 4865 s3).
 func (s *session) Begin(ctx context.Context, p *smtp.Peer, from smtp.ReversePath, params smtp.MailParams) (smtp.Transaction, error) {
 	if p.Identity != "" && !from.IsNull() && !s.m.maySend(ctx, p.Identity, from.Mailbox.String()) {
 		return nil, refuse(550, 5, 7, 1, "you may not send from this address")
 	}
-	return &transaction{m: s.m, peer: p, lmtp: s.lmtp, envelope: smtp.Envelope{From: from, Params: params}}, nil
+	hold := params.HoldFor
+	if !params.HoldUntil.IsZero() {
+		hold = max(0, time.Until(params.HoldUntil))
+	}
+	switch {
+	case hold > 0 && (p.Identity == "" || s.m.Queue == nil):
+		return nil, refuse(550, 5, 7, 1, "you may not have messages held")
+	case hold > 0 && params.DeliverBy != nil && params.DeliverBy.Within <= hold:
+		return nil, refuse(501, 5, 5, 4, "the time for the delivery would be over before the message is released")
+	}
+	return &transaction{m: s.m, peer: p, lmtp: s.lmtp, held: hold > 0, envelope: smtp.Envelope{From: from, Params: params}}, nil
 }
 
 func (m *MTA) maySend(ctx context.Context, identity, address string) bool {

@@ -48,7 +48,7 @@ func newHouse(t *testing.T) *house {
 	h.mta = &MTA{Hostname: "mx.here.test", Store: h.store, Directory: dir, Queue: q}
 	q.Return = h.mta.Return
 	h.serve("192.0.2.1:25", &smtp.Server{Handler: h.mta, Hostname: "mx.here.test"})
-	h.serve("192.0.2.1:587", &smtp.Server{Handler: h.mta, Hostname: "mx.here.test", Mode: smtp.Submission, Auth: dir, InsecureAuth: true})
+	h.serve("192.0.2.1:587", &smtp.Server{Handler: h.mta, Hostname: "mx.here.test", Mode: smtp.Submission, Auth: dir, InsecureAuth: true, Offer: smtp.ExtFutureRelease | smtp.ExtDeliverBy})
 	h.serve("192.0.2.1:24", &smtp.Server{Handler: h.mta.LMTP(), Hostname: "mx.here.test", Mode: smtp.LMTP})
 	t.Cleanup(func() { h.queue.Close() })
 	return h
@@ -64,11 +64,8 @@ func (h *house) serve(addr string, s *smtp.Server) {
 // send gives the conversation's result; user is who authenticates, with the first letter as password.
 func (h *house) send(port, user, from, text string, to ...string) *smtp.Result {
 	h.t.Helper()
-	d := &smtp.Dialer{Hostname: "client.test", NetDial: h.net.Host("198.51.100.7").DialContext, LMTP: port == "24"}
-	if user != "" {
-		d.Auth = &smtp.Credentials{Username: user, Password: user[:1], AllowPlaintext: true}
-		d.TLS = smtp.TLSNever
-	}
+	d := h.submitter(user)
+	d.LMTP = port == "24"
 	e, err := smtp.NewEnvelope(from, to...)
 	require.NoError(h.t, err)
 	r, err := smtp.SendMail(h.t.Context(), d, "192.0.2.1:"+port, e, smtp.StringContent(strings.ReplaceAll(text, "\n", "\r\n")))
@@ -76,6 +73,16 @@ func (h *house) send(port, user, from, text string, to ...string) *smtp.Result {
 		require.Error(h.t, r.Err())
 	}
 	return r
+}
+
+// submitter is the client of a user, or of nobody in particular.
+func (h *house) submitter(user string) *smtp.Dialer {
+	d := &smtp.Dialer{Hostname: "client.test", NetDial: h.net.Host("198.51.100.7").DialContext}
+	if user != "" {
+		d.Auth = &smtp.Credentials{Username: user, Password: user[:1], AllowPlaintext: true}
+		d.TLS = smtp.TLSNever
+	}
+	return d
 }
 
 // replies gives the code of each recipient's outcome, 250 for those that were taken.

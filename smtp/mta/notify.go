@@ -12,12 +12,12 @@ import (
 )
 
 // notify sends what SMTP's one reply cannot say: who of several recipients did not get a message that was taken for others, and, where it
-// was asked for, that it was filed (RFC 3461 s5.2). Where a sender cannot be told of a failure for now, the message is not taken: those who have it
+// was asked for, that it was filed (RFC 3461 s5.2). In LMTP the replies have told of failures. Where a sender cannot be told of a failure for now, the message is not taken: those who have it
 // get it again.
 func (l *letter) notify(ctx context.Context) error {
 	failed := 0
 	for _, err := range l.results {
-		if err != nil {
+		if err != nil && !l.lmtp {
 			failed++
 		}
 	}
@@ -29,7 +29,7 @@ func (l *letter) notify(ctx context.Context) error {
 			r.Original = o.Type + ";" + o.Address
 		}
 		switch {
-		case err != nil && failed < len(l.results) && (asked == 0 || asked&smtp.NotifyFailure != 0):
+		case err != nil && failed > 0 && failed < len(l.results) && (asked == 0 || asked&smtp.NotifyFailure != 0):
 			r.Action, r.Status, r.Diagnostic = report.ActionFailed, "5.0.0", err.Error()
 			if e, ok := errors.AsType[*smtp.Error](err); ok {
 				r.Status = e.Enhanced.String()

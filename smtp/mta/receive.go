@@ -19,8 +19,9 @@ type transaction struct {
 	m        *MTA
 	peer     *smtp.Peer
 	lmtp     bool
+	held     bool // for a later time: it goes to the queue, whoever it is for
 	envelope smtp.Envelope
-	accounts [][]string // for each recipient of the envelope; nil for one elsewhere
+	accounts [][]string // for each recipient of the envelope; nil for one that is queued
 	mail     *spam.Mail
 }
 
@@ -32,6 +33,9 @@ func (t *transaction) Rcpt(ctx context.Context, to smtp.ForwardPath, params smtp
 			t.m.Trace.Refused(t.peer, to, err)
 		}
 		return err
+	}
+	if t.held {
+		accounts = nil
 	}
 	t.envelope.To = append(t.envelope.To, smtp.Recipient{Path: to, Params: params})
 	t.accounts = append(t.accounts, accounts)
@@ -141,10 +145,8 @@ func (t *transaction) Data(ctx context.Context, message io.Reader) (smtp.Receipt
 	if err := l.file(ctx); err != nil {
 		return smtp.Receipt{}, err
 	}
-	if !t.lmtp {
-		if err := l.notify(ctx); err != nil {
-			return smtp.Receipt{}, err
-		}
+	if err := l.notify(ctx); err != nil {
+		return smtp.Receipt{}, err
 	}
 	return smtp.Receipt{Text: "taken as " + l.id, Each: l.results}, nil
 }

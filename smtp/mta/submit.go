@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gomailroom/mailroom/mime"
 	"github.com/gomailroom/mailroom/mime/dkim"
 	"github.com/gomailroom/mailroom/smtp"
 	"github.com/gomailroom/mailroom/spam"
@@ -38,13 +39,11 @@ func (l *letter) prepare(ctx context.Context) error {
 	return l.dropForged()
 }
 
-// complete holds a submitted message to RFC 6409 s8: From is the user's own, and Date and Message-ID are there.
+// complete holds a submitted message to RFC 6409 s8: who is said to have written and sent it is the user, and From, Date and Message-ID are there.
 func (l *letter) complete(ctx context.Context) error {
 	h := l.message.Header()
-	for _, a := range h.Addresses("From").All() {
-		if !l.m.maySend(ctx, l.peer.Identity, a.Addr) {
-			return refuse(550, 5, 7, 1, "you may not write "+ascii(a.Addr)+" into From")
-		}
+	if err := l.author(ctx, h); err != nil {
+		return err
 	}
 	var add strings.Builder
 	if !h.Has("From") {
@@ -56,12 +55,48 @@ func (l *letter) complete(ctx context.Context) error {
 	if !h.Has("Message-ID") {
 		fmt.Fprintf(&add, "Message-ID: <%s@%s>\r\n", l.id, l.m.hostname())
 	}
-	if h.Has("Bcc") {
+	if h.Has("Bcc") || h.Has("Resent-Bcc") {
 		// A submission server takes Bcc out, or the blind copies are not blind (RFC 5322 s3.6.3).
-		return l.rewrite(add.String(), func(name string) bool { return !strings.EqualFold(name, "Bcc") })
+		return l.rewrite(add.String(), func(name string) bool {
+			return !strings.EqualFold(name, "Bcc") && !strings.EqualFold(name, "Resent-Bcc")
+		})
 	}
 	if add.Len() > 0 {
 		return l.rewrite(add.String(), nil)
+	}
+	return nil
+}
+
+// author tells whether the user may have written and sent what the header says (RFC 6409 s6.1). Programs differ in which of several fields they show, and in what they make of one that is malformed, so
+// neither passes. Who resends a message (RFC 5322 s3.6.6) leaves its author as it is; another user of ours that may not be, since the message would leave as if we vouched for it.
+func (l *letter) author(ctx context.Context, h mime.Header) error {
+	resent := h.Has("Resent-From")
+	for _, field := range []string{"Resent-From", "From", "Sender"} {
+		if !h.Has(field) {
+			continue
+		}
+		list := mime.ParseAddressList(h.Get(field)).All() // of several Resent-From the first is the last one that was added
+		switch {
+		case field != "Resent-From" && len(h.Values(field)) > 1:
+			return refuse(550, 5, 6, 0, "more than one field "+field)
+		case len(list) == 0:
+			return refuse(550, 5, 6, 0, "no address in "+field)
+		}
+		for _, a := range list {
+			if l.m.maySend(ctx, l.peer.Identity, a.Addr) {
+				continue
+			}
+			if resent && field != "Resent-From" {
+				_, domain := a.Split()
+				if ours, err := isOurs(ctx, l.m.Directory, domain); err == nil && !ours {
+					continue
+				}
+			}
+			return refuse(550, 5, 7, 1, "you may not write "+ascii(a.Addr)+" into "+field)
+		}
+	}
+	if !h.Has("From") && l.envelope.From.IsNull() {
+		return refuse(550, 5, 6, 0, "no field From, and no sender to make one of")
 	}
 	return nil
 }
@@ -117,7 +152,7 @@ func (l *letter) rewriteFields(add string, keep func(offset int64, name string) 
 	return nil
 }
 
-// relay queues the message for the recipients elsewhere.
+// relay queues the message for the recipients elsewhere, or for all if it is to be held.
 func (l *letter) relay(ctx context.Context) error {
 	out := smtp.Envelope{From: l.envelope.From, Params: l.envelope.Params}
 	for i, to := range l.envelope.To {

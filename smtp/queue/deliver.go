@@ -157,6 +157,9 @@ func (q *Queue) dial(ctx context.Context, host Host, addr string) (*smtp.Conn, e
 	if host.TLS != nil {
 		d.TLS = host.TLS
 	}
+	if host.NetDial != nil {
+		d.NetDial = host.NetDial
+	}
 	if d.Reencode == nil {
 		d.Reencode = reencode
 	}

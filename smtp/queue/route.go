@@ -29,7 +29,8 @@ type Host struct {
 	ImplicitTLS bool
 	LMTP        bool
 	Auth        *smtp.Credentials
-	Dialed      func(Dialed) // is told of each connection that is made, or fails; it must not block. nil: nobody is
+	NetDial     func(ctx context.Context, network, addr string) (net.Conn, error) // default: that of the Dialer
+	Dialed      func(Dialed)                                                      // is told of each connection that is made, or fails; it must not block. nil: nobody is
 
 	// Key names the server with all rules for talking to it: domains whose hosts have equal keys share connections, and the limit on them.
 	// Default: the domain, Name and the address, since TLS rules are a matter of the domain.
