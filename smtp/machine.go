@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bytes"
+	"strings"
 )
 
 // An event is what a machine asks of its driver.
@@ -70,7 +71,8 @@ type machine struct {
 	rcpts     int // RCPT commands of this transaction
 	authFails int
 
-	onCommand func(line string) // nil: nobody wants to know
+	onCommand func(line string)            // nil: nobody wants to know
+	intercept func(verb string) (e *Error) // may answer a command instead of the server; nil: nobody does
 }
 
 type state uint8
@@ -213,6 +215,16 @@ func (m *machine) command(line []byte) event {
 			return m.fail(replyTooManyCmds)
 		}
 	}
+	var instead *Error
+	if m.intercept != nil {
+		word, _, _ := bytes.Cut(line, []byte(" "))
+		switch instead = m.intercept(strings.ToUpper(string(word))); {
+		case m.state == stateClosed:
+			return eventClosed
+		case instead != nil && v != verbBDAT:
+			return m.refuse(instead)
+		}
+	}
 	if m.rejected && v != verbQUIT { // RFC 5321 s3.1
 		return m.fail(replyNotNow)
 	}
@@ -232,7 +244,7 @@ func (m *machine) command(line []byte) event {
 	case verbDATA:
 		return m.commandData(arg)
 	case verbBDAT:
-		return m.commandBdat(arg)
+		return m.commandBdat(arg, instead)
 	case verbAUTH:
 		return m.commandAuth(arg)
 	case verbSTARTTLS:

@@ -196,8 +196,8 @@ func (m *machine) commandData(arg []byte) event {
 }
 
 // commandBdat begins a chunk. Whatever is wrong, the chunk follows in the stream and is taken out of it; where its size
-// is not understood, nothing can be known of what follows, and the session ends. RFC 3030 s2
-func (m *machine) commandBdat(arg []byte) event {
+// is not understood, nothing can be known of what follows, and the session ends. RFC 3030 s2. instead is a reply from elsewhere.
+func (m *machine) commandBdat(arg []byte, instead *Error) event {
 	number, last, hasLast := bytes.Cut(arg, []byte(" "))
 	size, ok := parseSize(number)
 	if last = trimSpace(last); !ok || hasLast && !bytes.EqualFold(last, []byte("LAST")) {
@@ -206,6 +206,11 @@ func (m *machine) commandBdat(arg []byte) event {
 	c := &m.content
 	c.chunk, c.chunkSize, c.last = size, size, hasLast
 	switch {
+	case instead != nil:
+		if m.transaction == transactionChunks {
+			m.transaction = transactionFailed
+		}
+		return m.discard(instead)
 	case m.barred() != nil:
 		return m.discard(m.barred())
 	case m.hello == "":

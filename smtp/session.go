@@ -15,6 +15,7 @@ import (
 
 	"github.com/gomailroom/mailroom/internal/conns"
 	"github.com/gomailroom/mailroom/internal/sasl"
+	"github.com/gomailroom/mailroom/internal/smtphook"
 )
 
 // session drives a machine over a connection and asks the handler.
@@ -148,6 +149,9 @@ func (x *session) greet() error {
 	if t := m.trace.Command; t != nil {
 		m.onCommand = func(line string) { t(x.peer, line) }
 	}
+	if hook := smtphook.From(x.base); hook != nil {
+		m.intercept = func(verb string) *Error { return x.scripted(hook, verb) }
+	}
 	x.trust()
 	if c, ok := x.conn.(*tls.Conn); ok {
 		if err := x.handshake(c); err != nil {
@@ -163,6 +167,21 @@ func (x *session) greet() error {
 		t(x.peer)
 	}
 	x.welcome()
+	return nil
+}
+
+// scripted is what a hook wants said in the server's place.
+func (x *session) scripted(hook smtphook.Command, verb string) *Error {
+	x.flush(time.Now()) // the hook may wait; an error shows again when more input is needed
+	err := hook(verb)
+	if err == nil {
+		return nil
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	x.m.state = stateClosed
+	x.raw.Close()
 	return nil
 }
 

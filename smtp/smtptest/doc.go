@@ -11,7 +11,7 @@
 //		require.Contains(t, text, "Welcome, Bob")
 //	}
 //
-// The server offers STARTTLS with a certificate that [Server.ClientTLS] trusts; [Server.Dialer] gives a ready client.
+// The server offers STARTTLS with a certificate that [Server.ClientTLS] trusts, and [Server.CertPEM] has for other programs; [Server.Dialer] gives a ready client.
 // NewUnstartedServer lets a test set Users and Tokens for AUTH, Config.RequireTLS, another mode (submission, LMTP), limits, extensions, implicit TLS with StartTLS, or
 // a Listener in memory, with which the server runs inside a testing/synctest bubble.
 //

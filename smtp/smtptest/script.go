@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,8 +21,8 @@ const (
 	OnData                // within the message, when Rule.Octets of it have come; the address is the sender
 	OnMessage             // the end of the message; once for each recipient. In SMTP a refusal is for all of them
 
-	// OnCommand is any command line, before the server sees it, and the address is the verb: "DATA", "EHLO", "STARTTLS". A reply is sent in the server's
-	// place. Under TLS nothing can be seen: set Config.TLSConfig to nil for them.
+	// OnCommand is any command, before the server looks at it, and the address is its verb: "DATA", "EHLO", "STARTTLS". A reply is sent in the server's
+	// place, and the command changes nothing. What a client says within AUTH is no command.
 	OnCommand
 )
 
@@ -44,7 +43,7 @@ type ruleState struct {
 	seen int
 }
 
-// Script adds rules. Of those that match, all delays hold, and the first reply. Rules for commands hold for connections that come after.
+// Script adds rules. Of those that match, all delays hold, and the first reply.
 func (s *Server) Script(rules ...Rule) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,13 +129,6 @@ func (r *Rule) play(ctx context.Context) error {
 
 // cutKey is the key in a connection's context for the function that cuts it.
 type cutKey struct{}
-
-// watchesCommands tells whether there are rules for command lines.
-func (s *Server) watchesCommands() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.rules, func(r *ruleState) bool { return r.On == OnCommand })
-}
 
 func (r *ruleState) matches(address []string) bool {
 	if r.Address == "" || len(address) == 0 {

@@ -3,12 +3,14 @@ package smtptest
 import (
 	"context"
 	"crypto/tls"
+	"encoding/pem"
 	"fmt"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/gomailroom/mailroom/internal/certs"
+	"github.com/gomailroom/mailroom/internal/smtphook"
 	"github.com/gomailroom/mailroom/smtp"
 )
 
@@ -127,14 +129,12 @@ func (s *Server) serve(ctx context.Context) {
 		s.mu.Unlock()
 		s.conns.Go(func() {
 			ctx := context.WithValue(ctx, cutKey{}, nc.Close)
+			ctx = smtphook.With(ctx, func(verb string) error { return s.play(ctx, OnCommand, verb) })
 			if s.Faults != nil {
 				nc = newFaultyConn(ctx, nc, s.Faults(n))
 			}
 			if s.implicit {
 				nc = tls.Server(nc, s.Config.TLSConfig)
-			}
-			if !s.implicit && s.watchesCommands() {
-				nc = &commandConn{Conn: nc, ctx: ctx, s: s}
 			}
 			_ = s.Config.ServeConn(ctx, nc) // what a connection ended with is the client's to see
 		})
@@ -158,6 +158,11 @@ func (s *Server) Connections() int {
 
 // ClientTLS gives a configuration for clients that trusts this server's certificate, which is for localhost, mx.test, 127.0.0.1 and ::1.
 func (s *Server) ClientTLS() *tls.Config { return s.ca.Client() }
+
+// CertPEM gives the certificate to trust as a file for other programs would have it, in PEM.
+func (s *Server) CertPEM() []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.ca.Certificate().Raw})
+}
 
 // Dialer gives a client for this server: it trusts the certificate, and authenticates as the first of the Users, by name, or else with the first of the Tokens.
 func (s *Server) Dialer() *smtp.Dialer {

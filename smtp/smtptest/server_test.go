@@ -2,7 +2,10 @@ package smtptest_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -221,15 +224,56 @@ func TestServerCommandsPassThrough(t *testing.T) {
 					require.NoError(t, err)
 					_, err = c.Send(t.Context(), e, smtp.StringContent(body))
 					require.NoError(t, err)
-					if name != "STARTTLS" {
-						require.ErrorContains(t, c.Noop(t.Context()), "450 4.5.0 no noop")
-					}
+					require.ErrorContains(t, c.Noop(t.Context()), "450 4.5.0 no noop")
 				}
 				require.Len(t, srv.Messages(), 2)
 				require.Equal(t, body, string(srv.Messages()[1].Data))
 			})
 		})
 	}
+}
+
+// Under TLS the rules hold as well, and for connections that were there before them. A chunk that is refused is taken out of the stream.
+func TestServerCommandsUnderTLS(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := bubble(t, func(s *smtptest.Server) { s.Config.TLSConfig = smtptest.NewUnstartedServer(t).Config.TLSConfig })
+		d := srv.Dialer()
+		d.TLSConfig.InsecureSkipVerify = true // the certificate is another server's
+		c, err := d.Dial(t.Context(), srv.Addr)
+		require.NoError(t, err)
+		defer c.Close()
+		require.NotNil(t, c.TLS().State)
+		e, err := smtp.NewEnvelope("alice@example.org", "bob@example.org")
+		require.NoError(t, err)
+		srv.Script(
+			smtptest.Rule{On: smtptest.OnCommand, Address: "BDAT", Times: 1, Reply: smtptest.Reply(452, "4.3.1 no room")},
+			smtptest.Rule{On: smtptest.OnCommand, Address: "MAIL", Skip: 1, Times: 1, Delay: time.Minute, Reply: smtptest.Reply(451, "4.7.1 later")},
+			smtptest.Rule{On: smtptest.OnCommand, Address: "RCPT", Skip: 2, Times: 1, Reply: smtptest.Reply(550, "5.1.1 nobody")},
+			smtptest.Rule{On: smtptest.OnCommand, Address: "NOOP", Times: 1, Drop: true},
+		)
+		start := time.Now()
+		for _, want := range []string{"end of data: 452 4.3.1 no room", "MAIL FROM:<alice@example.org>: 451 4.7.1 later", "RCPT TO:<bob@example.org>: 550 5.1.1 nobody"} {
+			_, err = c.Send(t.Context(), e, smtp.StringContent("Subject: x\n\nRSET\n"))
+			require.ErrorContains(t, err, want)
+		}
+		require.Equal(t, time.Minute, time.Since(start))
+		require.ErrorContains(t, c.Noop(t.Context()), "NOOP: unexpected EOF")
+		require.Empty(t, srv.Messages())
+	})
+}
+
+func TestServerCertPEM(t *testing.T) {
+	t.Parallel()
+	srv := smtptest.NewServer(t)
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(srv.CertPEM()))
+	_, port, err := net.SplitHostPort(srv.Addr)
+	require.NoError(t, err)
+	d := &smtp.Dialer{Hostname: "client.test", TLS: smtp.TLSRequired, TLSConfig: &tls.Config{RootCAs: pool}}
+	c, err := d.Dial(t.Context(), "localhost:"+port)
+	require.NoError(t, err)
+	require.NoError(t, c.Quit(t.Context()))
 }
 
 // bubble starts a server in memory, for tests with time.
