@@ -111,7 +111,7 @@ func (s *session) refuseMessage(msg event, err error) error {
 }
 
 func (s *session) addMessage(a Appending, meta Meta, msg event) error {
-	if s.limits.Message > 0 && msg.size > s.limits.Message {
+	if s.cfg.limits.MessageSize > 0 && msg.size > s.cfg.limits.MessageSize {
 		return s.refuseMessage(msg, ErrTooLarge)
 	}
 	if msg.size == 0 { // RFC 3502 s6.3.11: the client has thought better of it
@@ -135,12 +135,13 @@ func (s *session) addMessage(a Appending, meta Meta, msg event) error {
 
 // nextMessage waits for what follows a message: another, or the end of the command.
 func (s *session) nextMessage() (event, error) {
+	deadline := s.deadline()
 	for {
 		switch ev := s.in.next(); ev.kind {
 		case evCommand, evMessage:
 			return ev, nil
 		case evMore:
-			if err := s.fill(time.Now().Add(s.limits.IdleTimeout), nobody); err != nil {
+			if err := s.fill(deadline, nobody); err != nil {
 				return ev, &fatalError{err}
 			}
 		default:
@@ -182,7 +183,7 @@ func (r *messageReader) Read(p []byte) (int, error) {
 	p = p[:min(int64(len(p)), r.left)]
 	n := r.s.in.take(p)
 	if n == 0 {
-		if n, r.err = r.s.read(p, time.Now().Add(r.s.limits.IdleTimeout), nobody); r.err != nil {
+		if n, r.err = r.s.read(p, time.Now().Add(r.s.cfg.limits.CommandTimeout), nobody); r.err != nil {
 			if errors.Is(r.err, io.EOF) {
 				r.err = io.ErrUnexpectedEOF
 			} else if errors.Is(r.err, os.ErrDeadlineExceeded) {

@@ -3,61 +3,48 @@ package imap
 import (
 	"crypto/tls"
 	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
 	"os"
 	"time"
 
-	"github.com/gomailroom/mailroom/internal/proxyproto"
 	"github.com/gomailroom/mailroom/internal/sasl"
 )
 
-// sasl gives the mechanisms that the fields of the server make possible.
-func (s *Server) sasl() *sasl.Config {
-	s.saslOnce.Do(func() {
-		s.saslConfig.AllowPlaintext = s.InsecureAuth
-		l := s.Limits.withDefaults()
-		s.saslConfig.Limiter = &sasl.Limiter{PerAddress: l.AddressFailures, PerAccount: l.AccountFailures}
-		s.saslConfig.FailDelay = l.FailDelay
-		if s.Auth != nil {
-			s.saslConfig.VerifyPassword = s.Auth.VerifyPassword
-		}
-		if s.SCRAM != nil {
-			s.saslConfig.SCRAM, s.saslConfig.SCRAMHashes, s.saslConfig.NoBinding = s.SCRAM.SCRAMKeys, s.SCRAMHashes, s.NoBinding
-		}
-		if s.Tokens != nil {
-			s.saslConfig.Bearer = s.Tokens.VerifyToken
-		}
-		if s.Certificates != nil {
-			s.saslConfig.External = s.Certificates.VerifyCertificate
-		}
-		if s.Secrets != nil {
-			s.saslConfig.Secret = s.Secrets.Secret
-		}
-	})
-	return &s.saslConfig
+// prepareAuth finds out what the server can check.
+func (c *settings) prepareAuth(s *Server) {
+	c.sasl.AllowPlaintext, c.sasl.FailDelay = s.InsecureAuth, c.limits.FailDelay
+	c.sasl.Limiter = &sasl.Limiter{PerAddress: c.limits.AddressFailures, PerAccount: c.limits.AccountFailures}
+	if s.Auth != nil {
+		c.sasl.VerifyPassword = s.Auth.VerifyPassword
+	}
+	if s.SCRAM != nil {
+		c.sasl.SCRAM, c.sasl.SCRAMHashes, c.sasl.NoBinding = s.SCRAM.SCRAMKeys, s.SCRAMHashes, s.NoBinding
+	}
+	if s.Tokens != nil {
+		c.sasl.Bearer = s.Tokens.VerifyToken
+	}
+	if s.Certificates != nil {
+		c.sasl.External = s.Certificates.VerifyCertificate
+	}
+	if s.Secrets != nil {
+		c.sasl.Secret = s.Secrets.Secret
+	}
 }
 
+func (s *session) remote() netip.Addr { return s.link.Remote.Addr() }
+
 func (s *session) channel() sasl.Channel {
-	ch := sasl.Channel{Remote: s.remote, Private: s.tls}
+	ch := sasl.Channel{Remote: s.remote(), Private: s.tls}
 	if c, ok := s.conn.(*tls.Conn); ok && s.tls {
 		st := c.ConnectionState()
-		ch.TLS = &st
-		if cfg := s.srv.TLSConfig; cfg != nil {
-			ch.Certificate = sasl.ServerCertificate(cfg)
-		}
+		ch.TLS, ch.Certificate = &st, s.cfg.certificate
 	}
 	return ch
 }
 
-// proxied takes over what a proxy says of the client.
-func (s *session) proxied(h *proxyproto.Header) {
-	if h.Source.IsValid() {
-		s.remote = h.Source.Addr()
-		s.log = s.srv.logger().With("remote", s.remote)
-	}
-	s.tls = h.TLS != nil
-}
-
-func (s *session) canStartTLS() bool { return s.srv.TLSConfig != nil && !s.tls }
+func (s *session) canStartTLS() bool { return s.cfg.tls != nil && !s.tls }
 
 // loginAllowed says whether a password may be sent by the LOGIN command (RFC 3501 s6.2.3).
 func (s *session) loginAllowed() bool {
@@ -65,11 +52,17 @@ func (s *session) loginAllowed() bool {
 }
 
 func (s *session) handshake(c *tls.Conn) error {
-	s.raw.SetDeadline(s.start.Add(s.limits.LoginTimeout))
-	if err := c.HandshakeContext(s.ctx); err != nil {
-		return err
+	s.raw.SetDeadline(minTime(s.loginBy, time.Now().Add(s.cfg.limits.HandshakeTimeout)))
+	if s.srv.group.Stopping() { // as in read
+		return ErrServerClosed
 	}
-	s.tls = true
+	if err := c.HandshakeContext(s.ctx); err != nil {
+		if s.srv.group.Stopping() {
+			return ErrServerClosed
+		}
+		return fmt.Errorf("imap: TLS handshake: %w", err)
+	}
+	s.conn, s.tls = c, true
 	return nil
 }
 
@@ -89,10 +82,8 @@ func (s *session) cmdStartTLS(c *command) error {
 		return err
 	}
 	s.traceCommand(c, "OK", "")
-	conn := tls.Server(s.raw, s.srv.TLSConfig)
-	s.conn = conn
-	if err := s.handshake(conn); err != nil {
-		s.out.err = err // nothing can be said any more
+	if err := s.handshake(tls.Server(s.raw, s.cfg.tls)); err != nil {
+		s.gone, s.out.err = true, err // nothing can be said any more
 		return err
 	}
 	return errAnswered
@@ -112,7 +103,7 @@ func (s *session) cmdLogin(c *command) error {
 	if !s.loginAllowed() {
 		return no("PRIVACYREQUIRED", "LOGIN is disabled here")
 	}
-	identity, err := s.srv.sasl().Login(s.ctx, s.remote, user, pass)
+	identity, err := s.cfg.sasl.Login(s.ctx, s.remote(), user, pass)
 	return s.finishLogin(c, "LOGIN", user, identity, err)
 }
 
@@ -131,7 +122,7 @@ func (s *session) cmdAuthenticate(c *command) error {
 	if decodeErr != nil {
 		return bad("Initial response is not base64")
 	}
-	srv, err := s.srv.sasl().Start(s.ctx, mechanism, s.channel())
+	srv, err := s.cfg.sasl.Start(s.ctx, mechanism, s.channel())
 	if err != nil {
 		return no("CANNOT", "Mechanism not offered here")
 	}
@@ -180,19 +171,19 @@ func (e *fatalError) Unwrap() error { return e.err }
 
 // finishLogin ends an attempt to log in, and opens the account.
 func (s *session) finishLogin(c *command, mechanism, user, identity string, err error) error {
-	if f := s.srv.trace().Authenticated; f != nil {
-		f(AuthInfo{Remote: s.remote, Mechanism: mechanism, Username: user, Identity: identity, TLS: s.tls, Err: err})
+	if f := s.cfg.trace.Authenticated; f != nil {
+		f(s.snapshot(), AuthInfo{Mechanism: mechanism, Username: user, Identity: identity, Err: err})
 	}
 	switch {
 	case err == nil:
 	case s.ctx.Err() != nil:
 		return &fatalError{ErrServerClosed}
 	case isTemporary(err) || errors.Is(err, os.ErrDeadlineExceeded):
-		s.log.Error("authentication not possible", "mechanism", mechanism, "user", user, "error", err)
+		s.log(slog.LevelError, "authentication not possible", "mechanism", mechanism, "user", user, "error", err)
 		return no("UNAVAILABLE", "Authentication is not possible now")
 	default:
-		s.log.Warn("authentication failed", "mechanism", mechanism, "user", user, "error", err)
-		if s.logins++; s.limits.LoginAttempts > 0 && s.logins >= s.limits.LoginAttempts {
+		s.log(slog.LevelWarn, "authentication failed", "mechanism", mechanism, "user", user, "error", err)
+		if s.failures++; s.failures >= s.cfg.limits.AuthFailures {
 			s.out.line(c.tag, " NO [AUTHENTICATIONFAILED] Authentication failed")
 			return bye("", "Too many failed logins")
 		}
@@ -200,15 +191,14 @@ func (s *session) finishLogin(c *command, mechanism, user, identity string, err 
 	}
 	account, err := s.srv.Backend.Account(s.ctx, identity)
 	if err != nil {
-		s.log.Error("opening account failed", "identity", identity, "error", err)
+		s.log(slog.LevelError, "account not opened", "user", identity, "error", err)
 		if errors.Is(err, ErrNotFound) {
 			return no("AUTHORIZATIONFAILED", "No account")
 		}
 		return err
 	}
-	s.account, s.identity, s.state = account, identity, authenticated
-	s.log = s.log.With("user", identity)
-	s.log.Info("logged in", "mechanism", mechanism, "tls", s.tls)
+	s.account, s.identity, s.mechanism, s.state = account, identity, mechanism, authenticated
+	s.log(slog.LevelInfo, "logged in", "mechanism", mechanism)
 	s.unlock()
 	c.code = "CAPABILITY " + s.capabilities()
 	c.text = "Logged in"

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"iter"
 	"log/slog"
 	"net/netip"
@@ -229,13 +230,18 @@ func TestObservers(t *testing.T) {
 	var log bytes.Buffer
 	var commands []imap.CommandInfo
 	var auths []imap.AuthInfo
+	var peers []*imap.Peer
 	gone := make(chan string, 1)
 	srv := newServer(t)
 	srv.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	srv.Trace = &imap.ServerTrace{
-		Authenticated: func(i imap.AuthInfo) { auths = append(auths, i) },
-		Command:       func(i imap.CommandInfo) { i.Duration = 0; commands = append(commands, i) },
-		Disconnected:  func(_ netip.Addr, identity string, _ error) { gone <- identity },
+		Connected:     func(p *imap.Peer) { peers = append(peers, p) },
+		Authenticated: func(_ *imap.Peer, i imap.AuthInfo) { auths = append(auths, i) },
+		Command: func(p *imap.Peer, i imap.CommandInfo) {
+			i.Duration = 0
+			commands, peers = append(commands, i), append(peers, p)
+		},
+		Disconnected: func(p *imap.Peer, err error) { gone <- fmt.Sprint(p.Identity, " ", p.Mechanism, " ", err) },
 	}
 	c := connect(t, srv)
 	c.line()
@@ -245,18 +251,26 @@ func TestObservers(t *testing.T) {
 	c.fails("NO", "UID COPY 1:* {7+}\r\nnowhere")
 	c.ok("LOGOUT")
 	c.c.Close()
-	require.Equal(t, "alice", <-gone)
+	require.Equal(t, "alice LOGIN <nil>", <-gone)
 	require.Len(t, auths, 2)
 	require.Equal(t, "mallory", auths[0].Username)
 	require.Error(t, auths[0].Err)
 	require.Equal(t, "alice", auths[1].Identity)
 	require.Len(t, commands, 5)
-	remote := commands[0].Remote
-	require.True(t, remote.IsValid())
-	require.Equal(t, imap.CommandInfo{Remote: remote, Name: "LOGIN", Status: "NO", Code: "AUTHENTICATIONFAILED"}, commands[0])
-	require.Equal(t, imap.CommandInfo{Remote: remote, Identity: "alice", Mailbox: "INBOX", Name: "UID COPY", Status: "NO", Code: "TRYCREATE"}, commands[3])
+	require.Equal(t, imap.CommandInfo{Name: "LOGIN", Status: "NO", Code: "AUTHENTICATIONFAILED"}, commands[0])
+	require.Equal(t, imap.CommandInfo{Mailbox: "INBOX", Name: "UID COPY", Status: "NO", Code: "TRYCREATE"}, commands[3])
+	require.Len(t, peers, 6)
+	for i, p := range peers {
+		require.Equal(t, "127.0.0.1:49152", p.Remote.String())
+		require.Equal(t, "127.0.0.1:49153", p.Local.String())
+		require.Equal(t, peers[0].ID, p.ID)
+		require.Equal(t, i >= 2, p.Identity == "alice")
+	}
 	require.Contains(t, log.String(), `msg="authentication failed"`)
 	require.Contains(t, log.String(), "user=mallory")
+	for _, line := range []string{`msg=connected ID local=127.0.0.1:49153 proxied=false`, `msg="logged in" ID user=alice mechanism=LOGIN`, `msg=disconnected ID user=alice`} {
+		require.Regexp(t, strings.ReplaceAll(line, "ID", "id="+peers[0].ID+" remote=127.0.0.1:49152")+"\n", log.String(), "as smtp and pop3 log it")
+	}
 	require.Contains(t, log.String(), "user=alice")
 	require.NotContains(t, log.String(), "secret")
 	require.NotContains(t, log.String(), "hunter2")

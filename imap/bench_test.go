@@ -32,7 +32,7 @@ func benchMessage(i int) string {
 func full(b *testing.B) (*imap.Server, *client) {
 	b.Helper()
 	srv := newServer(b)
-	srv.Limits.Message = -1
+	srv.Limits.MessageSize = -1
 	c := login(b, srv)
 	for i := 0; i < benchMessages; i += 100 {
 		var cmd strings.Builder

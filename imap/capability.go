@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"log/slog"
 	"maps"
 	"slices"
 	"strconv"
@@ -17,14 +18,14 @@ func (s *session) capabilities() string {
 		if !s.loginAllowed() {
 			caps = append(caps, "LOGINDISABLED")
 		}
-		for _, m := range s.srv.sasl().Mechanisms(s.channel()) {
+		for _, m := range s.cfg.sasl.Mechanisms(s.channel()) {
 			caps = append(caps, "AUTH="+m)
 		}
 	}
 	caps = append(caps, "NAMESPACE", "UIDPLUS", "MOVE", "UNSELECT", "CHILDREN", "SPECIAL-USE", "CREATE-SPECIAL-USE",
 		"LIST-EXTENDED", "LIST-STATUS", "STATUS=SIZE", "ESEARCH", "WITHIN", "CONDSTORE", "MULTIAPPEND")
-	if s.limits.Message > 0 {
-		caps = append(caps, "APPENDLIMIT="+strconv.FormatInt(s.limits.Message, 10))
+	if s.cfg.limits.MessageSize > 0 {
+		caps = append(caps, "APPENDLIMIT="+strconv.FormatInt(s.cfg.limits.MessageSize, 10))
 	}
 	return strings.Join(caps, " ")
 }
@@ -70,7 +71,7 @@ func (s *session) cmdID(c *command) error {
 		return bad("ID needs at most 30 pairs of field and value")
 	}
 	if len(fields) > 0 {
-		s.log.Info("client", "id", fields)
+		s.log(slog.LevelInfo, "client told of itself", "fields", fields)
 	}
 	id := s.srv.ID
 	if id == nil {

@@ -142,7 +142,7 @@ func (s *session) finish(c *command, err error) error {
 		if code == "SERVERBUG" || code == "UNAVAILABLE" {
 			level = slog.LevelError
 		}
-		s.log.Log(s.ctx, level, "command failed", "command", c.name, "error", e)
+		s.log(level, "command failed", "command", c.name, "error", e)
 	}
 	if status == "BAD" {
 		if s.badInRow++; s.tooManyBad() {
@@ -174,7 +174,7 @@ func (s *session) finish(c *command, err error) error {
 }
 
 func (s *session) tooManyBad() bool {
-	limit := s.limits.BadCommands
+	limit := s.cfg.limits.BadCommands
 	if s.state == notAuthenticated && limit > 0 {
 		limit = min(limit, 5)
 	}
@@ -182,14 +182,12 @@ func (s *session) tooManyBad() bool {
 }
 
 func (s *session) traceCommand(c *command, status, code string) {
-	if f := s.srv.trace().Command; f != nil {
-		info := CommandInfo{
-			Remote: s.remote, Identity: s.identity, Name: c.name, Status: status, Code: code, Duration: time.Since(c.start),
-		}
+	if f := s.cfg.trace.Command; f != nil {
+		info := CommandInfo{Name: c.name, Status: status, Code: code, Duration: time.Since(c.start)}
 		if s.box != nil {
 			info.Mailbox = s.box.name
 		}
-		f(info)
+		f(s.snapshot(), info)
 	}
 }
 

@@ -39,9 +39,45 @@
 //
 // # Limits
 //
-// See [Limits]. By default a command line has at most 64 KiB, a command with its literals 256 KiB, a message 64 MiB; before login 16 KiB, 20 KiB and nothing. A client has one minute
-// to log in, 30 minutes between commands, and two minutes to take each 32 KiB. A refused literal that the client sends without waiting is skipped, never read as commands. What breaks a
-// limit for good is told BYE.
+// All that a client can make the server do is bounded by [Limits], whose zero value means these defaults:
+//
+//	LineLength        64 KiB      BAD [TOOBIG]; 16 KiB before login
+//	LiteralSize       64 KiB      NO [TOOBIG]; 1 KiB before login
+//	CommandSize       256 KiB     BAD or NO [TOOBIG]; 20 KiB before login
+//	MessageSize       64 MiB      NO [TOOBIG]
+//	Depth             32          NO [LIMIT], of SEARCH
+//	SearchKeys        1000        NO [LIMIT]
+//	PendingExpunges   100,000     BYE
+//	BadCommands       20          BYE; 5 before login
+//	AuthFailures      3           BYE
+//	AddressFailures   30          NO [UNAVAILABLE], failures of an address in 15 minutes
+//	AccountFailures   60          NO [UNAVAILABLE], of an account, from addresses that did not get in lately
+//	FailDelay         500 ms      from a wrong password to NO [AUTHENTICATIONFAILED], whatever was wrong
+//	Connections       20000       BYE [UNAVAILABLE]
+//	PerAddress        500         BYE [LIMIT], connections of an address; loopback ones are not counted
+//	LoginTimeout      1 minute    BYE
+//	CommandTimeout    30 minutes  BYE, for a whole line, or in IDLE
+//	WriteTimeout      2 minutes   the connection is cut
+//	HandshakeTimeout  30 s        the connection is cut
+//	PROXY header      10 s        the connection is cut
+//
+// A refused literal that the client sends without waiting is skipped, never read as commands. What looks like HTTP or a TLS handshake on the plain port ends the connection, and a TLS client that
+// names another protocol (ALPN) is turned away.
+//
+// # Logs
+//
+// Lines of a session have id (of the connection), remote, and user once somebody has logged in. The servers of smtp and pop3 log alike.
+//
+//	DEBUG  command failed              command, error
+//	INFO   connected                   local, proxied
+//	INFO   logged in                   mechanism
+//	INFO   client told of itself       fields, of the command ID
+//	INFO   disconnected                error, if there was one
+//	WARN   connection refused          error: no room, or no PROXY header
+//	WARN   authentication failed       mechanism, user, error
+//	WARN   accept failed, ...          error, wait
+//	ERROR  authentication not possible mechanism, user, error
+//	ERROR  account not ..., mailbox not read, command failed, backend panicked
 //
 // # Standards
 //

@@ -60,8 +60,8 @@ func ExampleServer() {
 func ExampleServerTrace() {
 	srv := &imap.Server{Backend: &memstore.Store{}, Auth: oneUser{}, InsecureAuth: true}
 	srv.Trace = &imap.ServerTrace{
-		Authenticated: func(i imap.AuthInfo) { fmt.Println(i.Mechanism, i.Username, i.Err) },
-		Command:       func(i imap.CommandInfo) { fmt.Println(i.Name, i.Status, i.Code) },
+		Authenticated: func(_ *imap.Peer, i imap.AuthInfo) { fmt.Println(i.Mechanism, i.Username, i.Err) },
+		Command:       func(_ *imap.Peer, i imap.CommandInfo) { fmt.Println(i.Name, i.Status, i.Code) },
 	}
 	client, server := net.Pipe()
 	go func() {

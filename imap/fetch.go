@@ -3,6 +3,7 @@ package imap
 import (
 	"errors"
 	"io"
+	"log/slog"
 
 	"github.com/gomailroom/mailroom/mime"
 )
@@ -95,7 +96,7 @@ func (s *session) fetchBatch(plan *fetchPlan, batch []fetched) (n int, err error
 	}
 	if !unseen.IsEmpty() {
 		if _, err := b.mbox.SetFlags(s.ctx, unseen, FlagChange{Op: FlagsAdd, Flags: FlagSeen}); err != nil {
-			s.log.Warn("setting \\Seen failed", "mailbox", b.name, "error", err) // the messages can be read all the same
+			s.log(slog.LevelWarn, "\\Seen not set", "mailbox", b.name, "error", err) // the messages can be read all the same
 		} else if err := s.advance(); err != nil {
 			return 0, err
 		}

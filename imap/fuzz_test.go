@@ -30,7 +30,7 @@ func FuzzSession(f *testing.F) {
 		}
 		run := func(chunks ...[]byte) string {
 			srv := newServer(t)
-			srv.Limits.Message = 1 << 20
+			srv.Limits.MessageSize = 1 << 20
 			return serve(t, srv, &script{chunks: append(append([][]byte{}, before...), chunks...)})
 		}
 		cut = max(0, min(cut, len(input)))

@@ -17,7 +17,7 @@ func (s *session) cmdIdle(c *command) error {
 	s.out.str("+ idling\r\n")
 	s.waiting.Store(true)
 	defer s.waiting.Store(false)
-	end := time.Now().Add(s.limits.IdleTimeout)
+	end := time.Now().Add(s.cfg.limits.CommandTimeout)
 	var quiet time.Time // nothing is told before
 	for {
 		line, ok, tooLong := s.in.line()
@@ -39,7 +39,7 @@ func (s *session) cmdIdle(c *command) error {
 			if err := s.update(true); err != nil {
 				return &fatalError{err}
 			}
-			quiet = now.Add(s.limits.ReportEvery)
+			quiet = now.Add(s.cfg.limits.ReportEvery)
 			continue
 		}
 		err := s.fill(deadline, until)

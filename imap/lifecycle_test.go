@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"regexp"
 	"strings"
 	"testing"
@@ -36,6 +37,17 @@ func TestAutologout(t *testing.T) {
 				}
 			}()
 		}, time.Minute},
+		"dripping after login": {func(c *client) {
+			c.ok("LOGIN alice secret")
+			go func() {
+				for {
+					if _, err := io.WriteString(c.c, "x"); err != nil {
+						return
+					}
+					time.Sleep(time.Minute)
+				}
+			}()
+		}, 30 * time.Minute},
 		"authenticating": {func(c *client) { c.send("a AUTHENTICATE PLAIN\r\n"); c.line() }, time.Minute},
 		"logged in":      {func(c *client) { c.ok("LOGIN alice secret") }, 30 * time.Minute},
 		"in IDLE":        {func(c *client) { c.ok("LOGIN alice secret"); c.send("a IDLE\r\n"); c.line() }, 30 * time.Minute},
@@ -51,6 +63,7 @@ func TestAutologout(t *testing.T) {
 				require.Contains(t, c.line(), "* BYE ")
 				require.Equal(t, test.after, time.Since(start))
 				require.Error(t, <-c.done)
+				c.c.Close()
 				time.Sleep(2 * time.Minute) // for who drips
 			})
 		})
@@ -201,7 +214,9 @@ func TestShutdownGivesUp(t *testing.T) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
 		require.ErrorIs(t, srv.Shutdown(ctx), context.DeadlineExceeded)
-		<-c.done
+		require.Empty(t, c.done, "only Close cuts")
+		require.NoError(t, srv.Close())
+		require.ErrorIs(t, <-c.done, imap.ErrServerClosed)
 	})
 }
 
@@ -216,8 +231,7 @@ func TestContextEndsSession(t *testing.T) {
 		c := &client{t: t, c: a, r: bufio.NewReader(a), done: done}
 		c.line()
 		cancel()
-		require.Contains(t, c.line(), "* BYE ")
-		require.NoError(t, c.closed())
+		require.ErrorIs(t, c.closed(), context.Canceled)
 		require.NoError(t, srv.Shutdown(context.Background()), "nothing is left")
 	})
 }
@@ -340,14 +354,14 @@ func TestLimits(t *testing.T) {
 		srv.Limits.Connections = 1
 		login(t, srv)
 		c := connect(t, srv)
-		require.Contains(t, c.line(), "* BYE ")
-		require.ErrorIs(t, c.closed(), imap.ErrServerClosed)
+		require.Equal(t, "* BYE [UNAVAILABLE] Too many connections", c.line())
+		require.ErrorContains(t, c.closed(), "Too many connections")
 	})
 	t.Run("logins", func(t *testing.T) {
 		t.Parallel()
 		c := connect(t, newServer(t))
 		c.line()
-		for range 4 {
+		for range 2 {
 			c.fails("NO [AUTHENTICATIONFAILED]", "LOGIN alice wrong")
 		}
 		_, end := c.cmd("LOGIN alice wrong")
@@ -394,7 +408,7 @@ func TestLimits(t *testing.T) {
 	t.Run("messages", func(t *testing.T) {
 		t.Parallel()
 		srv := newServer(t)
-		srv.Limits.Message = 1000
+		srv.Limits.MessageSize = 1000
 		c := login(t, srv)
 		require.Contains(t, c.ok("CAPABILITY")[0], " APPENDLIMIT=1000")
 		c.fails("NO [TOOBIG]", "APPEND INBOX {1001}")
@@ -430,4 +444,115 @@ func TestLimits(t *testing.T) {
 		require.Contains(t, a.line(), "* BYE ")
 		require.Error(t, a.closed())
 	})
+}
+
+// TestEndBeforeGreeting has clients that have not come as far as a command: none of them holds up the end, and all of them count.
+func TestEndBeforeGreeting(t *testing.T) {
+	t.Parallel()
+	ca := certs.NewCA()
+	for name, begin := range map[string]struct {
+		from     string
+		implicit bool
+	}{"PROXY header": {"192.0.2.8", false}, "implicit TLS": {"198.51.100.7", true}, "STARTTLS": {"198.51.100.7", false}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, end := range []func(*imap.Server) error{(*imap.Server).Close, func(s *imap.Server) error { return s.Shutdown(context.Background()) }} {
+				synctest.Test(t, func(t *testing.T) {
+					srv := newServer(t)
+					srv.TLSConfig, srv.ProxyFrom, srv.Limits.Connections = ca.Server("mail.example.org"), []netip.Prefix{netip.MustParsePrefix("192.0.2.8/32")}, 1
+					c := from(t, srv, begin.from, begin.implicit)
+					if name == "STARTTLS" {
+						c.line()
+						c.ok("STARTTLS")
+					}
+					synctest.Wait()
+					over := from(t, srv, "198.51.100.8", false)
+					require.Equal(t, "* BYE [UNAVAILABLE] Too many connections", over.line())
+					require.ErrorContains(t, over.closed(), "Too many connections")
+					start := time.Now()
+					require.NoError(t, end(srv))
+					require.ErrorIs(t, <-c.done, imap.ErrServerClosed)
+					require.Zero(t, time.Since(start))
+				})
+			}
+		})
+	}
+}
+
+// from begins a session that comes from an address.
+func from(t *testing.T, srv *imap.Server, ip string, implicit bool) *client {
+	t.Helper()
+	var n memnet.Network
+	l, err := n.Listen("tcp", "192.0.2.1:143")
+	require.NoError(t, err)
+	defer l.Close()
+	conn, err := n.Host(ip).DialContext(context.Background(), "tcp", "192.0.2.1:143")
+	require.NoError(t, err)
+	server, err := l.Accept()
+	require.NoError(t, err)
+	if implicit {
+		server = tls.Server(server, srv.TLSConfig)
+	}
+	c := newClient(t, conn)
+	go func() { c.done <- srv.ServeConn(context.Background(), server) }()
+	t.Cleanup(func() { conn.Close() })
+	return c
+}
+
+func TestConnectionLimitPerAddress(t *testing.T) {
+	t.Parallel()
+	srv := newServer(t)
+	srv.Limits.PerAddress, srv.ProxyFrom = 2, []netip.Prefix{netip.MustParsePrefix("192.0.2.8/32")}
+	one, two := from(t, srv, "203.0.113.7", false), from(t, srv, "192.0.2.8", false)
+	two.send("PROXY TCP4 203.0.113.7 192.0.2.1 4711 143\r\n")
+	one.line()
+	two.line()
+	three := from(t, srv, "203.0.113.7", false)
+	require.Equal(t, "* BYE [LIMIT] Too many connections from your address", three.line())
+	require.Error(t, three.closed())
+	require.Contains(t, from(t, srv, "203.0.113.8", false).line(), "* OK")
+	one.ok("LOGOUT")
+	one.c.Close()
+	<-one.done
+	require.Contains(t, from(t, srv, "203.0.113.7", false).line(), "* OK")
+}
+
+// TestNoLimits has all that can be without a limit.
+func TestNoLimits(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := newServer(t)
+		srv.Limits = imap.Limits{LineLength: -1, LiteralSize: -1, CommandSize: -1, MessageSize: -1, Depth: -1, SearchKeys: -1, PendingExpunges: -1,
+			BadCommands: -1, AuthFailures: -1, AddressFailures: -1, AccountFailures: -1, FailDelay: -1, Connections: -1, PerAddress: -1,
+			LoginTimeout: -1, CommandTimeout: -1, WriteTimeout: -1, HandshakeTimeout: -1, ReportEvery: -1}
+		c := connect(t, srv)
+		c.line()
+		time.Sleep(24 * time.Hour)
+		for range 100 {
+			c.fails("BAD", "NONSENSE")
+			c.fails("NO [AUTHENTICATIONFAILED]", "LOGIN alice wrong")
+		}
+		c.ok("LOGIN alice secret")
+		time.Sleep(24 * time.Hour)
+		require.NotContains(t, c.ok("CAPABILITY")[0], "APPENDLIMIT")
+		c.append("INBOX", "", hello+strings.Repeat("x", 1<<20)+"\r\n")
+		c.ok("SELECT INBOX")
+		c.ok("LIST \"\" {300000+}\r\n%s", strings.Repeat("x", 300_000))
+		c.ok("SEARCH %sALL", strings.Repeat("NOT ", 50_000))
+		c.ok("SEARCH %sALL", strings.Repeat("ALL ", 10_000))
+		c.ok("LOGOUT")
+		require.NoError(t, <-c.done)
+	})
+}
+
+// TestPanic has a backend that takes its own session down, and nothing else.
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	f, c := newFaulty(t)
+	c.append("INBOX", "", hello)
+	f.took = func() { panic("no more") }
+	c.send("a SEARCH BODY nothing\r\n")
+	_, err := c.readLine()
+	require.ErrorIs(t, err, io.EOF)
+	require.ErrorContains(t, <-c.done, "imap: backend panicked: no more")
 }

@@ -72,7 +72,7 @@ func (s *session) parseList(p *parser) (q listQuery, err error) {
 	reference := p.pattern()
 	p.sp()
 	add := func() {
-		if len(q.patterns) >= s.limits.SearchKeys {
+		if len(q.patterns) >= s.cfg.limits.SearchKeys {
 			p.err = no("LIMIT", "Too many patterns")
 		}
 		q.patterns = append(q.patterns, listPattern(reference, p.pattern()))

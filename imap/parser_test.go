@@ -195,7 +195,7 @@ func FuzzParser(f *testing.F) {
 	v, err := NewView(1).Apply(Delta{ModSeq: 1, UIDNext: 8, Put: []Message{{UID: 3, ModSeq: 1}, {UID: 7, ModSeq: 1}}})
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s := &session{limits: Limits{}.withDefaults(), box: &box{picture: newPicture(v, false)}}
+		s := &session{cfg: &settings{limits: Limits{}.withDefaults()}, box: &box{picture: newPicture(v, false)}}
 		fetch := parser{b: b}
 		_, plan, err := fetch.fetch()
 		if err == nil {

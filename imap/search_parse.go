@@ -20,7 +20,7 @@ type searchQuery struct {
 }
 
 func (s *session) parseSearch(p *parser) (q searchQuery, err error) {
-	q.left, q.maxDepth, q.now, q.box = s.limits.SearchKeys, s.limits.Depth, time.Now(), s.box
+	q.left, q.maxDepth, q.now, q.box = s.cfg.limits.SearchKeys, s.cfg.limits.Depth, time.Now(), s.box
 	p.sp()
 	first := ""
 	if first = p.ahead(); first == "RETURN" {

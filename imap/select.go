@@ -1,6 +1,9 @@
 package imap
 
-import "errors"
+import (
+	"errors"
+	"log/slog"
+)
 
 // A box is the selected mailbox of a session.
 type box struct {
@@ -143,7 +146,7 @@ func (s *session) advance() error {
 		return bye("", "The mailbox was replaced")
 	}
 	s.box.advance(view)
-	if limit := s.limits.PendingExpunges; limit > 0 && len(s.box.gone) > limit {
+	if limit := s.cfg.limits.PendingExpunges; limit > 0 && len(s.box.gone) > limit {
 		return bye("", "Too many expunges that could not be told")
 	}
 	return nil
@@ -156,7 +159,7 @@ func (s *session) update(expunges bool) error {
 		if errors.As(err, &e) && e.status() == StatusBye {
 			return err
 		}
-		s.log.Error("looking at the mailbox failed", "mailbox", s.box.name, "error", err)
+		s.log(slog.LevelError, "mailbox not read", "mailbox", s.box.name, "error", err)
 		return nil // the next command looks again
 	}
 	s.box.report(&s.out, expunges, s.condstore)

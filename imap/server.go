@@ -3,14 +3,14 @@ package imap
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
-	"time"
 
+	"github.com/gomailroom/mailroom/internal/conns"
 	"github.com/gomailroom/mailroom/internal/sasl"
 )
 
@@ -39,193 +39,113 @@ type Server struct {
 	Logger *slog.Logger      // nil: silent
 	Trace  *ServerTrace      // nil: none
 
-	saslOnce   sync.Once
-	saslConfig sasl.Config
+	setup    sync.Once
+	settings settings
+	setupErr error
 
-	mu        sync.Mutex
-	listeners map[net.Listener]struct{}
-	sessions  map[*session]struct{}
-	closed    atomic.Bool
-	idle      chan struct{} // closed when the last session has ended after Shutdown
+	group conns.Group
 }
 
-// Serve accepts connections until the listener fails or the server is shut down, and then gives [ErrServerClosed]. It closes the listener.
-func (s *Server) Serve(l net.Listener) error { return s.serve(l, false) }
+// settings are the server's fields with defaults, shared by its sessions.
+type settings struct {
+	limits      Limits
+	sasl        sasl.Config
+	tls         *tls.Config
+	certificate *x509.Certificate
+	log         *slog.Logger
+	trace       *ServerTrace
+}
 
-// ServeTLS is Serve with TLS from the first octet, as on port 993 (RFC 8314). It needs TLSConfig.
+func (s *Server) prepare() (*settings, error) {
+	s.setup.Do(func() {
+		c := &s.settings
+		if s.Backend == nil {
+			s.setupErr = errors.New("imap: Server.Backend is not set")
+			return
+		}
+		c.limits = s.Limits.withDefaults()
+		if c.log = s.Logger; c.log == nil {
+			c.log = slog.New(slog.DiscardHandler)
+		}
+		if c.trace = s.Trace; c.trace == nil {
+			c.trace = &ServerTrace{}
+		}
+		if s.TLSConfig != nil {
+			c.tls = s.TLSConfig.Clone()
+			if len(c.tls.NextProtos) == 0 {
+				c.tls.NextProtos = []string{"imap"} // clients that name another protocol are turned away in the handshake (RFC 7301)
+			}
+			c.certificate = sasl.ServerCertificate(s.TLSConfig)
+		}
+		c.prepareAuth(s)
+		g := &s.group
+		g.Closed, g.Logger, g.ProxyFrom = ErrServerClosed, c.log, s.ProxyFrom
+		g.Connections, g.PerAddress = c.limits.Connections, c.limits.PerAddress
+	})
+	return &s.settings, s.setupErr
+}
+
+// Serve accepts connections from l until Shutdown or Close, then returns [ErrServerClosed]. It closes l.
+func (s *Server) Serve(l net.Listener) error {
+	if _, err := s.prepare(); err != nil {
+		l.Close()
+		return err
+	}
+	return s.group.Serve(l, func(c net.Conn) { s.ServeConn(context.Background(), c) })
+}
+
+// ServeTLS is Serve for implicit TLS (RFC 8314), with TLSConfig.
 func (s *Server) ServeTLS(l net.Listener) error {
-	if s.TLSConfig == nil {
+	cfg, err := s.prepare()
+	if err == nil && cfg.tls == nil {
+		err = errors.New("imap: ServeTLS needs Server.TLSConfig")
+	}
+	if err != nil {
 		l.Close()
-		return errors.New("imap: ServeTLS needs Server.TLSConfig")
+		return err
 	}
-	return s.serve(l, true)
+	return s.Serve(tls.NewListener(l, cfg.tls))
 }
 
-func (s *Server) serve(l net.Listener, implicitTLS bool) error {
-	defer l.Close()
-	if !s.track(l) {
-		return ErrServerClosed
+// ServeConn serves one connection until it ends, and closes it. It is for connections that did not come from a listener. When c is a *tls.Conn the handshake is done here. The end of ctx cuts the session, as Close does. The
+// error says why the connection ended: nil after LOGOUT, or when the client left between commands, and ErrServerClosed after Shutdown or Close.
+func (s *Server) ServeConn(ctx context.Context, c net.Conn) (err error) {
+	cfg, err := s.prepare()
+	if err != nil {
+		c.Close()
+		return err
 	}
-	defer s.untrack(l)
-	var wait time.Duration
-	for {
-		c, err := l.Accept()
-		if err != nil {
-			if s.closed.Load() {
-				return ErrServerClosed
-			}
-			var ne net.Error
-			if errors.As(err, &ne) && ne.Timeout() || isTemporary(err) { // out of file descriptors, say
-				wait = min(max(2*wait, 5*time.Millisecond), time.Second)
-				s.logger().Warn("accept failed, trying again", "error", err, "wait", wait)
-				time.Sleep(wait)
-				continue
-			}
-			return err
-		}
-		wait = 0
-		if implicitTLS {
-			c = tls.Server(c, s.TLSConfig)
-		}
-		go s.ServeConn(context.Background(), c)
+	link, err := s.group.Open(ctx, c)
+	if err != nil {
+		return refuse(c, err)
 	}
+	ses := newSession(s, cfg, link)
+	defer ses.end(&err)
+	return ses.run()
 }
 
-// ServeConn serves one connection and closes it. A *tls.Conn counts as TLS from the start. The end of ctx ends the session with BYE. The error says why the connection ended; it is nil after LOGOUT, after the
-// client has gone between commands, and after a shutdown.
-func (s *Server) ServeConn(ctx context.Context, c net.Conn) error {
-	defer c.Close()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	ses := newSession(s, c, cancel)
-	if !s.add(ses) {
-		ses.out.line("* BYE [UNAVAILABLE] Too many connections, or going down")
-		ses.out.flush()
-		return ErrServerClosed
+// refuse tells a client why it is not let in, and gives the error for it.
+func refuse(c net.Conn, err error) error {
+	reply := &Error{Status: StatusBye, Code: "UNAVAILABLE", Text: "The server is going down"}
+	switch err {
+	case ErrServerClosed:
+	case conns.ErrTooMany:
+		reply.Text, err = "Too many connections", reply
+	case conns.ErrTooManyFrom:
+		reply.Code, reply.Text, err = "LIMIT", "Too many connections from your address", reply
+	default: // before anything is known of the peer there is nobody to speak to
+		c.Close()
+		return err
 	}
-	defer s.remove(ses)
-	stop := context.AfterFunc(ctx, ses.interrupt)
-	defer stop()
-	return ses.run(ctx)
+	conns.Refuse(c, "* BYE ["+reply.Code+"] "+reply.Text+"\r\n")
+	return err
 }
 
-// Shutdown stops listening and ends each session with BYE after the command that it is at. It returns when all have ended, or, with what is left cut, when ctx ends.
-func (s *Server) Shutdown(ctx context.Context) error {
-	s.mu.Lock()
-	s.closed.Store(true)
-	for l := range s.listeners {
-		l.Close()
-	}
-	open := make([]*session, 0, len(s.sessions))
-	for ses := range s.sessions {
-		open = append(open, ses)
-	}
-	if s.idle == nil {
-		s.idle = make(chan struct{})
-		if len(open) == 0 {
-			close(s.idle)
-		}
-	}
-	idle := s.idle
-	s.mu.Unlock()
-	for _, ses := range open {
-		ses.interrupt()
-	}
-	select {
-	case <-idle:
-		return nil
-	case <-ctx.Done():
-		s.cut()
-		return ctx.Err()
-	}
-}
+// Shutdown stops listening, and ends each session with BYE after the command that it is at. It returns nil when all are gone, or with the error of ctx, and then Close may cut the rest.
+func (s *Server) Shutdown(ctx context.Context) error { return s.group.Shutdown(ctx) }
 
-// Close stops listening and cuts all connections.
+// Close stops listening and cuts all connections. It does not wait for backends, whose context ends.
 func (s *Server) Close() error {
-	s.mu.Lock()
-	s.closed.Store(true)
-	for l := range s.listeners {
-		l.Close()
-	}
-	s.mu.Unlock()
-	s.cut()
+	s.group.Close()
 	return nil
-}
-
-func (s *Server) cut() {
-	s.mu.Lock()
-	open := make([]*session, 0, len(s.sessions))
-	for ses := range s.sessions {
-		open = append(open, ses)
-	}
-	s.mu.Unlock()
-	for _, ses := range open {
-		ses.cancel()
-		ses.raw.Close()
-	}
-}
-
-func (s *Server) track(l net.Listener) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed.Load() {
-		return false
-	}
-	if s.listeners == nil {
-		s.listeners = map[net.Listener]struct{}{}
-	}
-	s.listeners[l] = struct{}{}
-	return true
-}
-
-func (s *Server) untrack(l net.Listener) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.listeners, l)
-}
-
-func (s *Server) add(ses *session) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed.Load() || ses.limits.Connections > 0 && len(s.sessions) >= ses.limits.Connections {
-		return false
-	}
-	if s.sessions == nil {
-		s.sessions = map[*session]struct{}{}
-	}
-	s.sessions[ses] = struct{}{}
-	return true
-}
-
-func (s *Server) remove(ses *session) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.sessions, ses)
-	if len(s.sessions) == 0 && s.idle != nil {
-		close(s.idle)
-	}
-}
-
-func (s *Server) logger() *slog.Logger {
-	if s.Logger == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return s.Logger
-}
-
-func (s *Server) trace() *ServerTrace {
-	if s.Trace == nil {
-		return &ServerTrace{}
-	}
-	return s.Trace
-}
-
-// remoteAddr gives the peer's address, or the zero Addr where it has none.
-func remoteAddr(c net.Conn) netip.Addr {
-	if a := c.RemoteAddr(); a != nil {
-		if ap, err := netip.ParseAddrPort(a.String()); err == nil {
-			return ap.Addr().Unmap()
-		}
-	}
-	return netip.Addr{}
 }

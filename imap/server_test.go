@@ -143,7 +143,7 @@ func (c *client) rest(tag string) (untagged []string, end string) {
 func (c *client) ok(format string, args ...any) []string {
 	c.t.Helper()
 	untagged, end := c.cmd(format, args...)
-	require.True(c.t, strings.HasPrefix(end, "OK"), "%s: %s", fmt.Sprintf(format, args...), end)
+	require.True(c.t, strings.HasPrefix(end, "OK"), "%.1000q: %s", fmt.Sprintf(format, args...), end)
 	return untagged
 }
 

@@ -2,17 +2,19 @@ package imap
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
-	"net/netip"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
-	"github.com/gomailroom/mailroom/internal/proxyproto"
+	"github.com/gomailroom/mailroom/internal/conns"
 )
 
 // state is where a session stands (RFC 3501 s3). The values are bits, so that a command can name several.
@@ -30,19 +32,17 @@ const (
 
 // A session is one connection, and runs in one goroutine: reading, commands and reports alike. Others only raise its flags and cut its waiting short, by a read deadline in the past.
 type session struct {
-	srv    *Server
-	limits Limits
-	log    *slog.Logger
-	raw    net.Conn // deadlines; never changes
-	conn   net.Conn // raw, or TLS on it
-	remote netip.Addr
-	start  time.Time
-	ctx    context.Context
-	cancel context.CancelFunc
+	srv     *Server
+	cfg     *settings
+	link    *conns.Conn // among the server's connections
+	raw     net.Conn    // as accepted: its deadlines are those of conn
+	conn    net.Conn    // raw, or TLS on it
+	ctx     context.Context
+	id      string // of the connection, for logs
+	loginBy time.Time
 
-	changed  atomic.Bool // the selected mailbox may have changed
-	waiting  atomic.Bool // in IDLE: a change ends the waiting
-	stopping atomic.Bool // the server shuts down, or the context has ended
+	changed atomic.Bool // the selected mailbox may have changed
+	waiting atomic.Bool // in IDLE: a change ends the waiting
 
 	in     framer
 	out    writer
@@ -50,44 +50,51 @@ type session struct {
 	polled time.Time // when that was looked at last
 
 	state     state
-	tls       bool
+	tls       bool // on this connection, or as a proxy says
 	identity  string
+	mechanism string
 	account   Account
 	box       *box
 	condstore bool // RFC 7162 s3.1: MODSEQ goes along with FLAGS
 	gone      bool // the client has closed, or the connection broke
 	badInRow  int
-	logins    int // failed
+	failures  int // of authentication
 }
 
 // errWoken ends a wait in IDLE that a change has cut short.
 var errWoken = errors.New("imap: woken")
 
-func newSession(srv *Server, c net.Conn, cancel context.CancelFunc) *session {
+func newSession(srv *Server, cfg *settings, link *conns.Conn) *session {
 	s := &session{
-		srv: srv, limits: srv.Limits.withDefaults(), raw: c, conn: c, cancel: cancel,
-		remote: remoteAddr(c), start: time.Now(), state: notAuthenticated,
+		srv: srv, cfg: cfg, link: link, raw: link.Conn, conn: link.Conn, ctx: link.Context,
+		id: rand.Text()[:13], loginBy: time.Now().Add(cfg.limits.LoginTimeout), state: notAuthenticated,
 	}
-	s.log = srv.logger().With("remote", s.remote)
+	s.tls = link.Proxy != nil && link.Proxy.TLS != nil
 	s.out.w = blockWriter{s}
-	s.in.maxLine = min(s.limits.Line, 16<<10)
-	s.in.maxLiteral = min(s.limits.Literal, 1<<10)
-	s.in.maxCommand = min(s.limits.Command, 20<<10)
+	s.in.maxLine = min(cfg.limits.LineLength, 16<<10)
+	s.in.maxLiteral = min(cfg.limits.LiteralSize, 1<<10)
+	s.in.maxCommand = min(cfg.limits.CommandSize, 20<<10)
 	return s
+}
+
+// log writes an event of the session. Every line has the connection's id and the client's address, and the user once there is one.
+func (s *session) log(level slog.Level, event string, attrs ...any) {
+	if !s.cfg.log.Enabled(s.ctx, level) {
+		return
+	}
+	about := []any{"id", s.id, "remote", s.link.Remote}
+	if s.identity != "" {
+		about = append(about, "user", s.identity)
+	}
+	s.cfg.log.Log(s.ctx, level, event, append(about, attrs...)...)
 }
 
 // unlock raises the limits of the input after login.
 func (s *session) unlock() {
-	s.in.maxLine = s.limits.Line
-	s.in.maxLiteral = s.limits.Literal
-	s.in.maxCommand = s.limits.Command
-	s.in.maxDrain = max(s.limits.Message, 1<<20)
-}
-
-// interrupt makes the session look at its flags. Any goroutine may call it.
-func (s *session) interrupt() {
-	s.stopping.Store(true)
-	s.raw.SetReadDeadline(time.Unix(1, 0))
+	s.in.maxLine = s.cfg.limits.LineLength
+	s.in.maxLiteral = s.cfg.limits.LiteralSize
+	s.in.maxCommand = s.cfg.limits.CommandSize
+	s.in.maxDrain = max(s.cfg.limits.MessageSize, 1<<20)
 }
 
 // mailboxChanged is what the account's Watch calls.
@@ -101,39 +108,46 @@ func (s *session) mailboxChanged() {
 type blockWriter struct{ s *session }
 
 func (w blockWriter) Write(p []byte) (int, error) {
-	w.s.raw.SetWriteDeadline(time.Now().Add(w.s.limits.WriteTimeout))
+	w.s.raw.SetWriteDeadline(time.Now().Add(w.s.cfg.limits.WriteTimeout))
 	return w.s.conn.Write(p)
 }
 
-func (s *session) run(ctx context.Context) (err error) {
-	s.ctx = ctx
-	defer func() {
-		s.close()
-		if err != nil {
-			s.log.Info("disconnected", "error", err)
-		} else {
-			s.log.Info("disconnected")
-		}
-		if f := s.srv.trace().Disconnected; f != nil {
-			f(s.remote, s.identity, err)
-		}
-	}()
-	if h, err := proxyproto.Accept(s.conn, s.srv.ProxyFrom); err != nil {
-		s.gone = true
-		return err
-	} else if h != nil {
-		s.proxied(h)
+// end is deferred by ServeConn. A backend that panics costs its own connection only.
+func (s *session) end(err *error) {
+	defer s.link.End()
+	if r := recover(); r != nil {
+		s.panicked(r)
+		*err = fmt.Errorf("imap: backend panicked: %v", r)
 	}
-	if f := s.srv.trace().Connected; f != nil {
-		f(s.remote)
+	s.close()
+	if *err = s.link.Err(*err); *err == nil {
+		s.log(slog.LevelInfo, "disconnected")
+	} else {
+		s.log(slog.LevelInfo, "disconnected", "error", *err)
 	}
+	if f := s.cfg.trace.Disconnected; f != nil {
+		f(s.snapshot(), *err)
+	}
+}
+
+func (s *session) panicked(r any) {
+	s.log(slog.LevelError, "backend panicked", "panic", r, "stack", string(debug.Stack()))
+	s.gone = true
+}
+
+func (s *session) run() error {
+	s.log(slog.LevelInfo, "connected", "local", s.link.Local, "proxied", s.link.Proxy != nil)
 	if c, ok := s.conn.(*tls.Conn); ok {
 		if err := s.handshake(c); err != nil {
 			s.gone = true
 			return err
 		}
 	}
+	if f := s.cfg.trace.Connected; f != nil {
+		f(s.snapshot())
+	}
 	s.out.line("* OK [CAPABILITY ", s.capabilities(), "] IMAP server ready")
+	deadline := s.deadline()
 	for s.state != loggedOut {
 		if s.state == notAuthenticated && notIMAP(s.in.start()) {
 			return s.bye(bye("", "This is an IMAP server"))
@@ -143,9 +157,10 @@ func (s *session) run(ctx context.Context) (err error) {
 			if err := s.handle(ev); err != nil {
 				return s.bye(err)
 			}
+			deadline = s.deadline() // only whole commands, and the parts of them that the client waits after, count
 			continue
 		}
-		if err := s.fill(s.deadline(), stops); err != nil {
+		if err := s.fill(deadline, stops); err != nil {
 			return s.bye(err)
 		}
 	}
@@ -155,9 +170,9 @@ func (s *session) run(ctx context.Context) (err error) {
 // deadline is how long to wait for the client.
 func (s *session) deadline() time.Time {
 	if s.state == notAuthenticated {
-		return s.start.Add(s.limits.LoginTimeout)
+		return s.loginBy
 	}
-	return time.Now().Add(s.limits.IdleTimeout)
+	return time.Now().Add(s.cfg.limits.CommandTimeout)
 }
 
 // What may end a wait for input before its time.
@@ -186,7 +201,7 @@ func (s *session) read(p []byte, deadline time.Time, until waitFor) (int, error)
 		s.raw.SetReadDeadline(deadline)
 		// The flags are looked at after the deadline is set, and raised before it is cut short: none is missed.
 		switch {
-		case s.ctx.Err() != nil || until&stops != 0 && s.stopping.Load():
+		case s.ctx.Err() != nil || until&stops != 0 && s.srv.group.Stopping():
 			return 0, ErrServerClosed
 		case until&wakes != 0 && s.changed.Load():
 			return 0, errWoken
@@ -217,7 +232,7 @@ func (s *session) bye(err error) error {
 	case errors.As(err, &e):
 		code, text = oneLine(e.Code), oneLine(e.Text)
 	case errors.Is(err, ErrServerClosed):
-		code, text, err = "UNAVAILABLE", "The server is going down", nil
+		code, text = "UNAVAILABLE", "The server is going down"
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		text = "Idle for too long"
 	case errors.Is(err, io.EOF):
@@ -246,9 +261,14 @@ func (s *session) bye(err error) error {
 // lingerTime bounds how long the end of a connection waits for a client to have read the last line.
 const lingerTime = time.Second
 
-// close ends the connection in order: TLS says close_notify, and what the client still sends is read for a moment, since closing on unread input may take from it what it was told last.
+// close ends the connection in order: TLS says close_notify, and what the client still sends is read for a moment, since closing on unread input may take from it what it was told last. A
+// panic is of no more consequence here than a log entry.
 func (s *session) close() {
-	defer s.conn.Close()
+	defer func() {
+		if r := recover(); r != nil {
+			s.panicked(r)
+		}
+	}()
 	s.unselect()
 	if c, ok := s.conn.(interface{ CloseWrite() error }); ok && s.out.err == nil && s.ctx.Err() == nil && !s.gone {
 		s.raw.SetWriteDeadline(time.Now().Add(lingerTime))
@@ -259,7 +279,7 @@ func (s *session) close() {
 	}
 	if s.account != nil {
 		if err := s.account.Close(); err != nil {
-			s.log.Error("closing account failed", "error", err)
+			s.log(slog.LevelError, "account not closed", "error", err)
 		}
 	}
 }

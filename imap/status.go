@@ -58,7 +58,7 @@ func (s *session) sendStatus(name string, items []string) error {
 		w.str(sep)
 		w.str(item)
 		w.byte(' ')
-		if item == "APPENDLIMIT" && s.limits.Message <= 0 {
+		if item == "APPENDLIMIT" && s.cfg.limits.MessageSize <= 0 {
 			w.str("NIL") // RFC 7889 s4
 		} else {
 			w.num(s.statusItem(item, mbox, view))
@@ -84,7 +84,7 @@ func (s *session) statusItem(item string, mbox Mailbox, v *View) uint64 {
 	case "SIZE":
 		return uint64(v.Size())
 	case "APPENDLIMIT":
-		return uint64(s.limits.Message)
+		return uint64(s.cfg.limits.MessageSize)
 	case "HIGHESTMODSEQ":
 		if s.box != nil && s.box.mbox.ID() == mbox.ID() {
 			return uint64(max(s.box.highest(), 1)) // never beyond what it was told there
