@@ -65,6 +65,21 @@
 //
 // An idle connection holds no buffers.
 //
+// # Logs
+//
+// Lines of a session have id (of the connection), remote, and user once somebody has logged in. The servers of imap and pop3 log alike.
+//
+//	INFO   connected                   local, proxied
+//	INFO   XCLIENT                     what the proxy tells is in remote and user from now on
+//	INFO   logged in                   mechanism
+//	INFO   message, message refused    octets, recipients, error
+//	INFO   disconnected                error, if there was one
+//	WARN   connection refused          error: no room, or no PROXY header
+//	WARN   authentication failed       mechanism, user, error
+//	WARN   accept failed, ...          error, wait
+//	ERROR  authentication not possible mechanism, user, error
+//	ERROR  handler failed, handler panicked
+//
 // The context of a handler's calls does not end when the client leaves while the handler works: the end of the stream may as well be that of a client that has
 // said all it had to say, and waits for the replies. Handlers that take long bound their work themselves.
 //

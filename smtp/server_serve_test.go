@@ -105,7 +105,10 @@ func TestSecretsAreStruckOut(t *testing.T) {
 	var log, trace bytes.Buffer
 	srv := &Server{Auth: fileAuth{}, InsecureAuth: true, Limits: Limits{FailDelay: -1}, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))}
 	srv.Trace = &ServerTrace{
-		Connected:    func(p *Peer) { fmt.Fprintln(&trace, "connected") },
+		Connected: func(p *Peer) { fmt.Fprintln(&trace, "connected") },
+		Authenticated: func(p *Peer, a AuthInfo) {
+			fmt.Fprintln(&trace, "authenticated", a.Mechanism, a.Username, a.Identity, a.Err)
+		},
 		Command:      func(p *Peer, line string) { fmt.Fprintln(&trace, "C:", line) },
 		Reply:        func(p *Peer, lines string) { fmt.Fprint(&trace, "S: ", lines) },
 		Message:      func(p *Peer, m MessageInfo) { fmt.Fprintln(&trace, "message", m.Size, m.Recipients, m.Err) },
@@ -132,7 +135,12 @@ func TestSecretsAreStruckOut(t *testing.T) {
 	require.NotContains(t, trace.String(), "hunter2")
 	require.Contains(t, trace.String(), "C: AUTH PLAIN ***\n")
 	require.Contains(t, trace.String(), "C: AUTH login ***\nS: 334 ***\r\nC: ***\n")
+	require.Contains(t, trace.String(), "\nauthenticated PLAIN alice  sasl: authentication failed\nS: 535")
+	require.Contains(t, trace.String(), "\nauthenticated LOGIN alice alice@example.org <nil>\nS: 235")
 	require.Contains(t, trace.String(), "message 3 1 <nil>\n")
+	for _, line := range []string{`msg=connected ID local=\S+ proxied=false`, `msg="logged in" ID user=alice@example.org mechanism=LOGIN`, `msg=message ID user=alice@example.org octets=3 recipients=1`, `msg=disconnected ID user=alice@example.org`} {
+		require.Regexp(t, strings.ReplaceAll(line, "ID", `id=\w+ remote=\S+`)+"\n", log.String(), "as imap and pop3 log it")
+	}
 	require.True(t, strings.HasSuffix(trace.String(), "disconnected <nil>\n"))
 }
 

@@ -105,7 +105,7 @@ func (x *session) end(err *error) {
 	defer x.link.End()
 	defer x.release()
 	if r := recover(); r != nil {
-		x.m.log.Error("handler panicked", "id", x.peer.ID, "remote", x.peer.Remote, "panic", r, "stack", string(debug.Stack()))
+		x.logAt(slog.LevelError, "handler panicked", "panic", r, "stack", string(debug.Stack()))
 		*err = fmt.Errorf("smtp: handler panicked: %v", r)
 		x.m.close(replyInternalClose)
 	}
@@ -318,7 +318,7 @@ func (x *session) abort() {
 func (x *session) abortQuietly() {
 	defer func() {
 		if r := recover(); r != nil {
-			x.m.log.Error("handler panicked", "id", x.peer.ID, "remote", x.peer.Remote, "panic", r, "stack", string(debug.Stack()))
+			x.logAt(slog.LevelError, "handler panicked", "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
 	x.abort()
@@ -340,12 +340,12 @@ func (x *session) wireError(err error) *Error {
 	}
 	e, ok := errors.AsType[*Error](err)
 	if !ok || e == nil || e.Code != 0 && (e.Code < 400 || e.Code > 599) {
-		x.m.log.Error("handler failed", "id", x.peer.ID, "remote", x.peer.Remote, "error", err)
+		x.logAt(slog.LevelError, "handler failed", "error", err)
 		return replyInternal
 	}
 	code := e.Code
 	if code == 0 { // of a client of this package, behind which the handler stands
-		x.m.log.Warn("handler failed", "id", x.peer.ID, "remote", x.peer.Remote, "error", err)
+		x.logAt(slog.LevelWarn, "handler failed", "error", err)
 		if code = 554; e.Temporary() {
 			code = 451
 		}
@@ -375,11 +375,18 @@ func (x *session) connectError(err error) *Error {
 }
 
 // log writes an event of the session at level Info.
-func (x *session) log(event string, attrs ...any) {
-	if !x.m.log.Enabled(x.base, slog.LevelInfo) {
+func (x *session) log(event string, attrs ...any) { x.logAt(slog.LevelInfo, event, attrs...) }
+
+// logAt writes an event. Every line has the connection's id and the client's address, and the user once there is one.
+func (x *session) logAt(level slog.Level, event string, attrs ...any) {
+	if !x.m.log.Enabled(x.base, level) {
 		return
 	}
-	x.m.log.Info(event, append([]any{"id", x.peer.ID, "remote", x.peer.Remote}, attrs...)...)
+	about := []any{"id", x.peer.ID, "remote", x.peer.Remote}
+	if x.peer.Identity != "" {
+		about = append(about, "user", x.peer.Identity)
+	}
+	x.m.log.Log(x.base, level, event, append(about, attrs...)...)
 }
 
 const slowDecision = time.Second

@@ -1,6 +1,10 @@
 package smtp
 
-import "github.com/gomailroom/mailroom/internal/sasl"
+import (
+	"log/slog"
+
+	"github.com/gomailroom/mailroom/internal/sasl"
+)
 
 // prepareAuth finds out what the server can check.
 func (c *settings) prepareAuth(s *Server) {
@@ -57,21 +61,25 @@ func (x *session) auth() {
 // authStep gives the mechanism a response. The texts for failures are fixed, so that they tell nothing of accounts.
 func (x *session) authStep(response []byte) {
 	challenge, done, err := x.sasl.Next(response)
-	switch {
-	case err == nil && !done:
+	if err == nil && !done {
 		x.m.challenge(challenge)
 		return
+	}
+	if t := x.m.trace.Authenticated; t != nil {
+		t(x.peer, AuthInfo{Mechanism: x.authPeer.Mechanism, Username: x.sasl.User(), Identity: x.sasl.Identity(), Err: err})
+	}
+	switch {
 	case err == nil:
 		p := x.authPeer
 		p.Identity = x.sasl.Identity()
 		x.peer = p
-		x.log("logged in", "user", p.Identity, "mechanism", p.Mechanism)
+		x.log("logged in", "mechanism", p.Mechanism)
 		x.m.authDone(nil)
 	case sasl.IsTemporary(err):
-		x.m.log.Error("authentication not possible", "id", x.peer.ID, "remote", x.peer.Remote, "mechanism", x.authPeer.Mechanism, "user", x.sasl.User(), "error", err)
+		x.logAt(slog.LevelError, "authentication not possible", "mechanism", x.authPeer.Mechanism, "user", x.sasl.User(), "error", err)
 		x.m.authDone(replyAuthTemporary)
 	default:
-		x.m.log.Warn("authentication failed", "id", x.peer.ID, "remote", x.peer.Remote, "mechanism", x.authPeer.Mechanism, "user", x.sasl.User(), "error", err)
+		x.logAt(slog.LevelWarn, "authentication failed", "mechanism", x.authPeer.Mechanism, "user", x.sasl.User(), "error", err)
 		x.m.authDone(replyAuthFailed)
 	}
 	x.sasl, x.authPeer = nil, nil

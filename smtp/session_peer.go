@@ -37,7 +37,7 @@ func (x *session) xclient() {
 	}
 	x.peer = &p
 	x.m.client = nil
-	x.log("XCLIENT", "user", p.Identity)
+	x.log("XCLIENT")
 	x.forget()
 	x.ctx, x.forget = context.WithCancel(x.base)
 	x.m.begun(p.Identity != "")

@@ -5,14 +5,23 @@ import (
 	"strings"
 )
 
-// A ServerTrace has hooks for what a [Server] does, to log or count it. Each may be nil. They are called on the
+// A ServerTrace has hooks for what a [Server] does, to log or count it, as those of imap and pop3. Each may be nil. They are called on the
 // connection's goroutine and must be quick. Secrets are struck out: what follows the mechanism in AUTH, the responses, and the challenges.
 type ServerTrace struct {
-	Connected    func(p *Peer)                // before Handler.Connect
-	Command      func(p *Peer, line string)   // a command line, without CRLF
-	Reply        func(p *Peer, lines string)  // replies as written, possibly several, with CRLF
-	Message      func(p *Peer, m MessageInfo) // a message ended: accepted or refused
-	Disconnected func(p *Peer, err error)     // nil when the peer said QUIT or left between transactions
+	Connected     func(p *Peer)                // before Handler.Connect
+	Authenticated func(p *Peer, a AuthInfo)    // after each attempt to log in
+	Command       func(p *Peer, line string)   // a command line, without CRLF
+	Reply         func(p *Peer, lines string)  // replies as written, possibly several, with CRLF
+	Message       func(p *Peer, m MessageInfo) // a message ended: accepted or refused
+	Disconnected  func(p *Peer, err error)     // nil when the peer said QUIT or left between transactions
+}
+
+// AuthInfo is an attempt to log in.
+type AuthInfo struct {
+	Mechanism string // SASL mechanism
+	Username  string // as given; empty where it is not known
+	Identity  string // canonical; empty after a failure
+	Err       error  // why it failed; nil when it did not
 }
 
 // MessageInfo is what [ServerTrace] tells of a message.
