@@ -155,7 +155,7 @@
 //	RFC 2852  DELIVERBY              done: parameter, where Server.Offer has it
 //	RFC 4865  FUTURERELEASE          done: parameters, where Server.Offer has it
 //	RFC 7293  RRVS                   done: parameter, where Server.Offer has it
-//	PROXY protocol 1 and 2           server: from Server.ProxyFrom; addresses and facts of TLS, other fields are passed over
+//	PROXY protocol 1 and 2           server: from Server.ProxyFrom; addresses, facts of TLS and the checksum; other fields are passed over
 //	XCLIENT (Postfix)                server: from Server.XClientFrom, all attributes
 //	RFC 1985  ETRN                   not: it is for queues that dial in
 //	RFC 4468  BURL                   not: nobody sends it

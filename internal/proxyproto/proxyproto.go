@@ -175,13 +175,16 @@ func parseV2(b []byte) (h Header, more int, err error) {
 	if command>>4 != 2 || command&15 > 1 || size > MaxV2 {
 		return h, 0, ErrSyntax
 	}
+	if command&15 == 1 && (family>>4 > 3 || family&15 > 2) { // "must be rejected as invalid"
+		return h, 0, ErrSyntax
+	}
 	if len(b) < size {
 		return h, size - len(b), nil
 	}
 	if command&15 == 0 { // LOCAL: health checks; what else there may be is ignored
 		return h, 0, nil
 	}
-	b = b[fixedV2:size]
+	header, b := b[:size], b[fixedV2:size]
 	length := 0 // of one address
 	switch family {
 	case 0x11:
@@ -199,7 +202,7 @@ func parseV2(b []byte) (h Header, more int, err error) {
 	ports := b[2*length:]
 	h.Source = netip.AddrPortFrom(source.Unmap(), binary.BigEndian.Uint16(ports))
 	h.Destination = netip.AddrPortFrom(destination.Unmap(), binary.BigEndian.Uint16(ports[2:]))
-	if h.TLS, err = parseTLS(ports[4:]); err != nil {
+	if h.TLS, err = parseFields(header, ports[4:]); err != nil {
 		return Header{}, 0, err
 	}
 	return h, 0, nil

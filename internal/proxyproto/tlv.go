@@ -3,11 +3,14 @@ package proxyproto
 import (
 	"crypto/tls"
 	"encoding/binary"
+	"fmt"
+	"hash/crc32"
 )
 
 // The types of additional fields that are looked at (s2.2, "Type-Length-Value").
 const (
 	typeAuthority  = 0x02
+	typeCRC32C     = 0x03
 	typeSSL        = 0x20
 	typeSSLVersion = 0x21
 	typeSSLCipher  = 0x23
@@ -27,8 +30,18 @@ func cutTLV(b []byte) (kind byte, value, rest []byte, ok bool) {
 	return b[0], b[3 : 3+n], b[3+n:], true
 }
 
-// parseTLS looks for what the proxy tells of the client's TLS: nil if there was none.
-func parseTLS(b []byte) (*tls.ConnectionState, error) {
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// checksum is that of a header, with zeros in the place of the sum itself, which stands at an offset (s2.2.3).
+func checksum(header []byte, at int) uint32 {
+	sum := crc32.Update(0, castagnoli, header[:at])
+	sum = crc32.Update(sum, castagnoli, make([]byte, 4))
+	return crc32.Update(sum, castagnoli, header[at+4:])
+}
+
+// parseFields looks at the fields b, which end the header, for what the proxy tells of the client's TLS: nil if there was none. A checksum has to be
+// right.
+func parseFields(header, b []byte) (*tls.ConnectionState, error) {
 	var state *tls.ConnectionState
 	var name string
 	for len(b) > 0 {
@@ -40,6 +53,10 @@ func parseTLS(b []byte) (*tls.ConnectionState, error) {
 		switch kind {
 		case typeAuthority:
 			name = string(value)
+		case typeCRC32C:
+			if len(value) != 4 || binary.BigEndian.Uint32(value) != checksum(header, len(header)-len(rest)-4) {
+				return nil, fmt.Errorf("%w: wrong checksum", ErrSyntax)
+			}
 		case typeSSL:
 			if len(value) < 5 { // client flags, and the result of verification
 				return nil, ErrSyntax
