@@ -234,12 +234,19 @@ func TestOpenSSL(t *testing.T) {
 	block, _ := pem.Decode(ca)
 	require.NotNil(t, block)
 
-	for _, signer := range []string{"alice", "aliceec"} {
-		s := smime.Sender{Identity: ids[signer]}
+	for _, signer := range []string{"alice", "alice with PSS", "aliceec"} {
+		name, padding, _ := strings.Cut(signer, " with ")
+		s := smime.Sender{Identity: ids[name]}
+		if padding != "" {
+			s.RSA = smime.PSSAndOAEP
+		}
 		for name, do := range map[string]func() (*smime.Protected, error){
 			"clear": func() (*smime.Protected, error) { return s.Sign(t.Context(), cryptLetter(t)) }, "opaque": func() (*smime.Protected, error) { return s.SignOpaque(t.Context(), cryptLetter(t)) },
 		} {
 			for _, command := range []string{"cms", "smime"} {
+				if command == "smime" && padding != "" {
+					continue // it knows only PKCS #7, which has no PSS
+				}
 				t.Run(command+" verifies "+name+" of "+signer, func(t *testing.T) {
 					msg, err := do()
 					require.NoError(t, err)
@@ -253,9 +260,11 @@ func TestOpenSSL(t *testing.T) {
 	for _, c := range []struct {
 		command, to string
 		cipher      smime.Cipher
-	}{{"smime", "bob", smime.AES256CBC}, {"cms", "bob", smime.AES256CBC}, {"cms", "bobec", smime.AES256CBC}, {"cms", "bob", smime.AES256GCM}, {"cms", "bob", smime.AES128GCM}, {"cms", "bobec", smime.AES256GCM}} {
+		rsa         smime.RSAPadding
+	}{{"smime", "bob", smime.AES256CBC, 0}, {"cms", "bob", smime.AES256CBC, 0}, {"cms", "bobec", smime.AES256CBC, 0}, {"cms", "bob", smime.AES256GCM, 0}, {"cms", "bob", smime.AES128GCM, 0}, {"cms", "bobec", smime.AES256GCM, 0},
+		{"cms", "bob", smime.AES256CBC, smime.PSSAndOAEP}} {
 		t.Run(c.command+" decrypts for "+c.to, func(t *testing.T) {
-			s := smime.Sender{Identity: ids["alice"], To: []*x509.Certificate{ids["alice"].Certificate, ids[c.to].Certificate}, Cipher: c.cipher}
+			s := smime.Sender{Identity: ids["alice"], To: []*x509.Certificate{ids["alice"].Certificate, ids[c.to].Certificate}, Cipher: c.cipher, RSA: c.rsa}
 			msg, err := s.EncryptAndSign(t.Context(), cryptLetter(t))
 			require.NoError(t, err)
 			text := contentText(t, msg)

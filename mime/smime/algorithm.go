@@ -6,8 +6,8 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
-	_ "crypto/sha256" // hashes of signatures
-	_ "crypto/sha512"
+	"crypto/sha256"
+	_ "crypto/sha512" // hashes of signatures
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/hex"
@@ -101,11 +101,15 @@ var hashOIDs = map[crypto.Hash]string{crypto.SHA256: oidSHA256, crypto.SHA384: o
 func hashName(h crypto.Hash) string { return strings.ToLower(h.String()) } // RFC 8551 s3.5.3.2: "sha-256"
 
 // signAlgorithm chooses how a key signs.
-func signAlgorithm(key crypto.Signer) (crypto.Hash, []byte, error) {
+func signAlgorithm(key crypto.Signer, padding RSAPadding) (crypto.Hash, []byte, error) {
 	switch pub := key.Public().(type) {
 	case *rsa.PublicKey:
 		if pub.N.BitLen() < minRSA {
 			return 0, nil, fail(BadKey, "an RSA key of %d bits", pub.N.BitLen())
+		}
+		if padding == PSSAndOAEP {
+			params := append(sha256AndMGF1(), tlv(context2|constructed, version(sha256.Size))) // RFC 4056 s3: the salt is as long as the hash
+			return crypto.SHA256, algorithm(oidPSS, tlv(tagSequence, params...)), nil
 		}
 		return crypto.SHA256, algorithm(oidRSASHA256, null), nil
 	case *ecdsa.PublicKey:
@@ -123,14 +127,25 @@ func signAlgorithm(key crypto.Signer) (crypto.Hash, []byte, error) {
 	return 0, nil, fail(BadKey, "a key of type %T does not sign", key.Public())
 }
 
+// sha256AndMGF1 is how the parameters of PSS and OAEP begin (RFC 8017 A.2): the hash, and the mask function with the same hash.
+func sha256AndMGF1() [][]byte {
+	hash := algorithm(oidSHA256)
+	return [][]byte{tlv(context0|constructed, hash), tlv(context1|constructed, algorithm(oidMGF1, hash))}
+}
+
 const minRSA = 2048 // bits of keys that sign and that are encrypted to (RFC 8551 s4.2 and s4.4)
 
-func sign(key crypto.Signer, h crypto.Hash, text []byte) ([]byte, error) {
-	if _, ok := key.Public().(ed25519.PublicKey); ok {
-		return key.Sign(rand.Reader, text, crypto.Hash(0))
-	}
+func sign(key crypto.Signer, padding RSAPadding, h crypto.Hash, text []byte) ([]byte, error) {
 	d := h.New()
 	d.Write(text)
+	switch key.Public().(type) {
+	case ed25519.PublicKey:
+		return key.Sign(rand.Reader, text, crypto.Hash(0))
+	case *rsa.PublicKey:
+		if padding == PSSAndOAEP {
+			return key.Sign(rand.Reader, d.Sum(nil), &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash, Hash: h})
+		}
+	}
 	return key.Sign(rand.Reader, d.Sum(nil), h)
 }
 

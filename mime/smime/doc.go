@@ -47,21 +47,28 @@
 //
 // # Limits
 //
-// [Limits] bound what a message may cost: 64 MiB as received, and 64 MiB decrypted. 10 signatures and 50 certificates are read, values are nested at most 16 deep, and the certificates, recipients and signers have 1 MiB each.
+// [Limits] bound what a message may cost: 64 MiB as received, and 64 MiB decrypted. 10 signatures and 50 certificates are read, values are nested at most 16 deep in each other, and the certificates, recipients and signers have 1 MiB each.
 // Memory does not grow with the message: each copy is in memory up to 256 KiB, else in an unlinked temporary file that goes with Close. GCM is the exception: its text is in memory, at most 64 MiB, until its tag is known.
 //
 // # Algorithms
 //
-// Signatures: RSA PKCS #1 v1.5 (made with SHA-256) and RSASSA-PSS (read), ECDSA, Ed25519, with SHA-256, SHA-384 and SHA-512. SHA-1, MD5, DSA, and RSA below 2048 bits are refused as [Unsupported]. Keys: RSA PKCS #1 v1.5 and RSAES-OAEP
-// (read), ECDH on P-256, P-384 and P-521. Ciphers: AES in CBC and GCM, and triple DES (read) for old mail.
+// Signatures: RSA PKCS #1 v1.5 and RSASSA-PSS (made with SHA-256), ECDSA, Ed25519, with SHA-256, SHA-384 and SHA-512. SHA-1, MD5, DSA, and RSA below 2048 bits are refused as [Unsupported]. Keys: RSA PKCS #1 v1.5 and RSAES-OAEP,
+// ECDH on P-256, P-384, P-521 and X25519. Ciphers: AES in CBC and GCM, and triple DES (read) for old mail.
+//
+// [PSSAndOAEP] is for those whose programs all know RFC 8551. X25519 is as RFC 8418 says, but few programs have it to compare with: OpenSSL has not.
+//
+// The reading of CMS is this package's own. What there is in Go reads a message as one tree in memory, by recursion: some six million octets that only begin one value after another overflow
+// its stack, which ends the process and cannot be recovered from. Here data is streamed, and nested at most 32 deep. The tests exchange messages with github.com/smallstep/pkcs7 and OpenSSL.
 //
 // # Standards
 //
-//	RFC 8551  S/MIME 4.0                          done, but for compressed-data, X25519, and keeping capabilities of others
+//	RFC 8551  S/MIME 4.0                          done, but for making compressed-data, X448, and keeping capabilities of others
 //	RFC 8550  certificates                        addresses, key usage, chains; revocation by a hook
 //	RFC 5652  CMS                                 signed, enveloped; read in BER, written in DER; not: countersignatures, passwords, key encryption keys
 //	RFC 5083, 5084  authenticated enveloping      done with AES-GCM
 //	RFC 5753  elliptic curves                     ephemeral-static ECDH, ECDSA
+//	RFC 8418  X25519                              done with HKDF
+//	RFC 3274  compressed-data                     read, within Limits; it is not made, since few read it and the text's length shows through the encryption
 //	RFC 1847  multipart/signed                    done
 //	RFC 9788  header protection                   as in package openpgp
 //	RFC 2634  enhanced services                   triple wrapping; not: receipts, labels, mailing lists, signing certificates

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"io"
 	"slices"
@@ -22,6 +24,15 @@ const (
 	AES128GCM
 )
 
+// An RSAPadding says how RSA keys sign and are encrypted to.
+type RSAPadding uint8
+
+// The paddings.
+const (
+	PKCS1      RSAPadding = iota // PKCS #1 v1.5, which every program reads
+	PSSAndOAEP                   // RSASSA-PSS and RSAES-OAEP with SHA-256, which programs of RFC 8551 read
+)
+
 // maxGCM is how much is encrypted with GCM: all of it is in memory until its tag is known.
 const maxGCM = 64 << 20
 
@@ -31,8 +42,9 @@ var (
 	gcm = map[string]int{oidAES128GCM: 16, oidAES192GCM: 24, oidAES256GCM: 32}
 )
 
-// envelope writes a ContentInfo with the n octets that write writes, encrypted for the certificates.
-func envelope(w io.Writer, c Cipher, to []*x509.Certificate, n int64, write func(io.Writer) error) error {
+// envelope writes a ContentInfo with the n octets that write writes, encrypted for To.
+func (s *Sender) envelope(w io.Writer, n int64, write func(io.Writer) error) error {
+	c := s.Cipher
 	id, size := oidAES256CBC, 32
 	switch c {
 	case AES256GCM:
@@ -42,9 +54,9 @@ func envelope(w io.Writer, c Cipher, to []*x509.Certificate, n int64, write func
 	}
 	key := make([]byte, size)
 	rand.Read(key) // never fails
-	v, infos := byte(0), make([][]byte, 0, len(to))
-	for _, cert := range to {
-		info, agreed, err := recipientInfo(cert, key)
+	v, infos := byte(0), make([][]byte, 0, len(s.To))
+	for _, cert := range s.To {
+		info, agreed, err := recipientInfo(cert, s.RSA, key)
 		if err != nil {
 			return err
 		}
@@ -106,22 +118,37 @@ func envelope(w io.Writer, c Cipher, to []*x509.Certificate, n int64, write func
 }
 
 // recipientInfo encrypts the key of the content to a certificate.
-func recipientInfo(cert *x509.Certificate, key []byte) (info []byte, agreed bool, err error) {
-	switch pub := cert.PublicKey.(type) {
+func recipientInfo(cert *x509.Certificate, padding RSAPadding, key []byte) (info []byte, agreed bool, err error) {
+	switch pub := publicKey(cert).(type) {
 	case *rsa.PublicKey:
-		// PKCS #1 v1.5, which every program reads (RFC 8551 s2.3).
-		//lint:ignore SA1019 RFC 8551 s2.3 demands it of everybody, and few can do OAEP
-		encrypted, err := rsa.EncryptPKCS1v15(rand.Reader, pub, key)
+		alg, encrypted, err := encryptRSA(pub, padding, key)
 		if err != nil {
 			return nil, false, &Error{Kind: BadKey, Err: err}
 		}
 		rid, err := issuerAndSerial(cert)
-		return tlv(tagSequence, version(0), rid, algorithm(oidRSA, null), tlv(tagOctets, encrypted)), false, err
+		return tlv(tagSequence, version(0), rid, alg, tlv(tagOctets, encrypted)), false, err
 	case *ecdsa.PublicKey:
+		to, err := pub.ECDH()
+		if err != nil {
+			return nil, true, &Error{Kind: BadKey, Err: err}
+		}
+		info, err := agreeKey(cert, to, key)
+		return info, true, err
+	case *ecdh.PublicKey:
 		info, err := agreeKey(cert, pub, key)
 		return info, true, err
 	}
-	return nil, false, fail(BadKey, "a key of type %T is not encrypted to", cert.PublicKey)
+	return nil, false, fail(BadKey, "a key of type %T is not encrypted to", publicKey(cert))
+}
+
+func encryptRSA(pub *rsa.PublicKey, padding RSAPadding, key []byte) (alg, encrypted []byte, err error) {
+	if padding == PSSAndOAEP {
+		encrypted, err = rsa.EncryptOAEP(sha256.New(), rand.Reader, pub, key, nil)
+		return algorithm(oidOAEP, tlv(tagSequence, sha256AndMGF1()...)), encrypted, err
+	}
+	//lint:ignore SA1019 RFC 8551 s2.3 demands it of everybody, and few can do OAEP
+	encrypted, err = rsa.EncryptPKCS1v15(rand.Reader, pub, key)
+	return algorithm(oidRSA, null), encrypted, err
 }
 
 // cbcWriter encrypts with the padding of RFC 5652 s6.3.

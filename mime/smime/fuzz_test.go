@@ -37,11 +37,13 @@ func FuzzReceive(f *testing.F) {
 		require.NoError(f, err)
 		f.Add([]byte(read(f, msg)))
 	}
+	f.Add([]byte(compressed(f, "From: alice@example.org\r\n", "Subject: x\r\n\r\nx\r\n")))
 	r := smime.Receiver{Identities: []smime.Identity{id}, Roots: root().pool(), Limits: smime.Limits{Size: 1 << 20, Decrypted: 1 << 20}}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, do := range []func() (*smime.Opened, error){
 			func() (*smime.Opened, error) { return r.Verify(t.Context(), content(b)) },
 			func() (*smime.Opened, error) { return r.Decrypt(t.Context(), content(b)) },
+			func() (*smime.Opened, error) { return r.Decompress(t.Context(), content(b)) },
 		} {
 			o, err := do()
 			if o == nil {

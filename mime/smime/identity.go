@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/rsa"
@@ -20,7 +21,7 @@ import (
 // An Identity is a certificate with its private key.
 type Identity struct {
 	Certificate *x509.Certificate
-	PrivateKey  crypto.PrivateKey   // a crypto.Signer to sign; *rsa.PrivateKey, another crypto.Decrypter for RSA, or *ecdsa.PrivateKey to decrypt
+	PrivateKey  crypto.PrivateKey   // a crypto.Signer to sign; *rsa.PrivateKey, another crypto.Decrypter for RSA, *ecdsa.PrivateKey or *ecdh.PrivateKey (X25519) to decrypt
 	Chain       []*x509.Certificate // intermediate certificates that go with signatures; the root need not
 }
 
@@ -57,12 +58,12 @@ func ParseIdentity(data []byte) (Identity, error) {
 			id.PrivateKey = key
 		}
 	}
-	signer, ok := id.PrivateKey.(crypto.Signer)
+	private, ok := id.PrivateKey.(interface{ Public() crypto.PublicKey })
 	if !ok {
 		return Identity{}, fail(NoKey, "there is no private key")
 	}
 	for _, c := range certs {
-		if pub, ok := c.PublicKey.(interface{ Equal(crypto.PublicKey) bool }); ok && pub.Equal(signer.Public()) && id.Certificate == nil {
+		if pub, ok := publicKey(c).(interface{ Equal(crypto.PublicKey) bool }); ok && pub.Equal(private.Public()) && id.Certificate == nil {
 			id.Certificate = c
 		} else {
 			id.Chain = append(id.Chain, c)
@@ -156,6 +157,18 @@ func Recipients(ctx context.Context, l Lookup, addresses ...string) ([]*x509.Cer
 	return all, nil
 }
 
+// publicKey is that of a certificate. Package x509 leaves X25519 to its caller.
+func publicKey(c *x509.Certificate) any {
+	if c.PublicKey != nil {
+		return c.PublicKey
+	}
+	pub, err := x509.ParsePKIXPublicKey(c.RawSubjectPublicKeyInfo)
+	if err != nil {
+		return nil
+	}
+	return pub
+}
+
 // CanEncrypt returns why nothing can be encrypted to the certificate now, or nil. Whether it is trusted is another question.
 func CanEncrypt(c *x509.Certificate) error {
 	if now := time.Now(); now.Before(c.NotBefore) || now.After(c.NotAfter) {
@@ -164,7 +177,7 @@ func CanEncrypt(c *x509.Certificate) error {
 	if !forMail(c) {
 		return fail(BadKey, "the certificate is not for mail")
 	}
-	switch pub := c.PublicKey.(type) {
+	switch pub := publicKey(c).(type) {
 	case *rsa.PublicKey:
 		if pub.N.BitLen() < minRSA {
 			return fail(BadKey, "an RSA key of %d bits", pub.N.BitLen())
@@ -172,7 +185,7 @@ func CanEncrypt(c *x509.Certificate) error {
 		if c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageKeyEncipherment == 0 { // RFC 8550 s4.4.2
 			return fail(BadKey, "the certificate is not for encryption")
 		}
-	case *ecdsa.PublicKey:
+	case *ecdsa.PublicKey, *ecdh.PublicKey:
 		if c.KeyUsage != 0 && c.KeyUsage&x509.KeyUsageKeyAgreement == 0 {
 			return fail(BadKey, "the certificate is not for encryption")
 		}

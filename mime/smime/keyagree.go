@@ -4,35 +4,48 @@ import (
 	"crypto"
 	"crypto/aes"
 	"crypto/ecdh"
-	"crypto/ecdsa"
+	"crypto/hkdf"
 	"crypto/rand"
 	_ "crypto/sha1" // the key derivation that older programs use; nothing is signed with it
 	"crypto/subtle"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/binary"
+	"errors"
 	"slices"
 )
 
-// Elliptic curve keys are encrypted to by an ephemeral key, whose secret with the recipient's key makes the key that wraps the content's key (RFC 5753 s3.1.1, RFC 3565, RFC 3394).
+// Elliptic curve keys are encrypted to by an ephemeral key, whose secret with the recipient's key makes the key that wraps the content's key (RFC 5753 s3.1.1, RFC 8418, RFC 3565, RFC 3394).
 
 var (
-	oidECKey = oid(1, 2, 840, 10045, 2, 1)
-	schemes  = map[string]crypto.Hash{
-		oid(1, 3, 133, 16, 840, 63, 0, 2): crypto.SHA1,
-		oid(1, 3, 132, 1, 11, 1):          crypto.SHA256,
-		oid(1, 3, 132, 1, 11, 2):          crypto.SHA384,
-		oid(1, 3, 132, 1, 11, 3):          crypto.SHA512,
+	oidECKey  = oid(1, 2, 840, 10045, 2, 1)
+	oidX25519 = oid(1, 3, 101, 110)
+
+	schemeX963 = oid(1, 3, 132, 1, 11, 1)
+	schemeHKDF = oid(1, 2, 840, 113549, 1, 9, 16, 3, 19)
+	schemes    = map[string]keyDerivation{
+		oid(1, 3, 133, 16, 840, 63, 0, 2):       {crypto.SHA1, x963},
+		schemeX963:                              {crypto.SHA256, x963},
+		oid(1, 3, 132, 1, 11, 2):                {crypto.SHA384, x963},
+		oid(1, 3, 132, 1, 11, 3):                {crypto.SHA512, x963},
+		schemeHKDF:                              {crypto.SHA256, expand},
+		oid(1, 2, 840, 113549, 1, 9, 16, 3, 20): {crypto.SHA384, expand},
+		oid(1, 2, 840, 113549, 1, 9, 16, 3, 21): {crypto.SHA512, expand},
 	}
-	scheme256 = oid(1, 3, 132, 1, 11, 1)
-	wraps     = map[string]int{oidAES128KW: 16, oidAES192KW: 24, oidAES256KW: 32}
+	wraps = map[string]int{oidAES128KW: 16, oidAES192KW: 24, oidAES256KW: 32}
 )
 
+// A keyDerivation makes a key of a secret. salt is what the sender chose, or nil.
+type keyDerivation struct {
+	hash   crypto.Hash
+	derive func(h crypto.Hash, secret, salt, info []byte, size int) ([]byte, error)
+}
+
 // agreeKey makes the KeyAgreeRecipientInfo for a certificate.
-func agreeKey(cert *x509.Certificate, pub *ecdsa.PublicKey, key []byte) ([]byte, error) {
-	to, err := pub.ECDH()
-	if err != nil {
-		return nil, &Error{Kind: BadKey, Err: err}
+func agreeKey(cert *x509.Certificate, to *ecdh.PublicKey, key []byte) ([]byte, error) {
+	kind, scheme := oidECKey, schemeX963
+	if to.Curve() == ecdh.X25519() {
+		kind, scheme = oidX25519, schemeHKDF // RFC 8418 s3
 	}
 	ephemeral, err := to.Curve().GenerateKey(rand.Reader)
 	if err != nil {
@@ -43,7 +56,10 @@ func agreeKey(cert *x509.Certificate, pub *ecdsa.PublicKey, key []byte) ([]byte,
 		return nil, &Error{Kind: BadKey, Err: err}
 	}
 	wrapAlg := algorithm(oidAES256KW)
-	kek := deriveKey(crypto.SHA256, secret, wrapAlg, nil, 32)
+	kek, err := schemes[scheme].key(secret, wrapAlg, nil, 32)
+	if err != nil {
+		return nil, err
+	}
 	wrapped, err := wrapKey(kek, key)
 	if err != nil {
 		return nil, err
@@ -56,8 +72,8 @@ func agreeKey(cert *x509.Certificate, pub *ecdsa.PublicKey, key []byte) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	originator := tlv(context0|constructed, tlv(context1|constructed, algorithm(oidECKey), point))
-	return tlv(context1|constructed, version(3), originator, algorithm(scheme256, wrapAlg), tlv(tagSequence, tlv(tagSequence, rid, tlv(tagOctets, wrapped)))), nil
+	originator := tlv(context0|constructed, tlv(context1|constructed, algorithm(kind), point))
+	return tlv(context1|constructed, version(3), originator, algorithm(scheme, wrapAlg), tlv(tagSequence, tlv(tagSequence, rid, tlv(tagOctets, wrapped)))), nil
 }
 
 // agreedKey opens a KeyAgreeRecipientInfo with our key, if it is for our certificate.
@@ -98,13 +114,7 @@ func agreedKey(id Identity, content []byte) (key []byte, ours bool, err error) {
 	if wrapped == nil {
 		return nil, false, nil
 	}
-	private, ok := id.PrivateKey.(interface {
-		ECDH() (*ecdh.PrivateKey, error)
-	})
-	if !ok {
-		return nil, true, fail(BadKey, "the private key agrees on no keys")
-	}
-	mine, err := private.ECDH()
+	mine, err := id.agreement()
 	if err != nil {
 		return nil, true, &Error{Kind: BadKey, Err: err}
 	}
@@ -112,7 +122,7 @@ func agreedKey(id Identity, content []byte) (key []byte, ours bool, err error) {
 	if err != nil {
 		return nil, true, err
 	}
-	h, known := schemes[scheme]
+	derivation, known := schemes[scheme]
 	wrapID, _, err := readAlgorithm(wrapAlg)
 	if err != nil {
 		return nil, true, err
@@ -133,8 +143,24 @@ func agreedKey(id Identity, content []byte) (key []byte, ours bool, err error) {
 	if err != nil {
 		return nil, true, &Error{Kind: Malformed, Err: err}
 	}
-	key, err = unwrapKey(deriveKey(h, secret, wrapAlg.full, ukm, size), wrapped)
+	kek, err := derivation.key(secret, wrapAlg.full, ukm, size)
+	if err == nil {
+		key, err = unwrapKey(kek, wrapped)
+	}
 	return key, true, err
+}
+
+// agreement is the private key for the agreement on keys.
+func (id Identity) agreement() (*ecdh.PrivateKey, error) {
+	switch key := id.PrivateKey.(type) {
+	case *ecdh.PrivateKey:
+		return key, nil
+	case interface {
+		ECDH() (*ecdh.PrivateKey, error)
+	}:
+		return key.ECDH()
+	}
+	return nil, errors.New("the private key agrees on no keys")
 }
 
 func originatorKey(v value) ([]byte, error) {
@@ -149,15 +175,25 @@ func originatorKey(v value) ([]byte, error) {
 	return parts[1].content[1:], nil // after the count of unused bits
 }
 
-// deriveKey is the key derivation of ANSI X9.63 with ECC-CMS-SharedInfo (RFC 5753 s7.2).
-func deriveKey(h crypto.Hash, secret, wrapAlg, ukm []byte, size int) []byte {
+// key makes the key of size octets that wraps with wrapAlg, of ECC-CMS-SharedInfo (RFC 5753 s7.2). ukm is the OCTET STRING that the sender put in, with its tag, or nil.
+func (d keyDerivation) key(secret, wrapAlg, ukm []byte, size int) ([]byte, error) {
 	info := slices.Clone(wrapAlg)
+	var salt []byte
 	if ukm != nil {
 		info = append(info, tlv(context0|constructed, ukm)...)
+		v, _, err := cut(ukm)
+		if err != nil {
+			return nil, errBER
+		}
+		salt = v.content
 	}
 	bits := binary.BigEndian.AppendUint32(nil, uint32(size*8))
 	info = tlv(tagSequence, info, tlv(context2|constructed, tlv(tagOctets, bits)))
-	var out []byte
+	return d.derive(d.hash, secret, salt, info, size)
+}
+
+// x963 is the key derivation of ANSI X9.63, which knows no salt.
+func x963(h crypto.Hash, secret, _, info []byte, size int) (out []byte, err error) {
 	for n := uint32(1); len(out) < size; n++ {
 		d := h.New()
 		d.Write(secret)
@@ -165,7 +201,12 @@ func deriveKey(h crypto.Hash, secret, wrapAlg, ukm []byte, size int) []byte {
 		d.Write(info)
 		out = d.Sum(out)
 	}
-	return out[:size]
+	return out[:size], nil
+}
+
+// expand is HKDF (RFC 8418 s2.2).
+func expand(h crypto.Hash, secret, salt, info []byte, size int) ([]byte, error) {
+	return hkdf.Key(h.New, secret, salt, string(info), size)
 }
 
 var wrapIV = []byte{0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6, 0xa6}

@@ -28,7 +28,7 @@ type Receiver struct {
 // Limits bound what a message may cost. A zero field takes its default.
 type Limits struct {
 	Size      int64  // octets of a message as received; default 64 MiB
-	Decrypted int64  // octets of a message once decrypted; default 64 MiB
+	Decrypted int64  // octets of a message once decrypted, or decompressed; default 64 MiB
 	Memory    int64  // octets of each copy that stay in memory before a temporary file is used; default 256 KiB
 	Dir       string // of temporary files; default os.TempDir
 }
@@ -179,7 +179,7 @@ func (r *Receiver) Decrypt(ctx context.Context, c mime.Content) (*Opened, error)
 	}
 	src, part, err := r.verifyPart(ctx, o, plain, plain.Message().Root(), protect.From(m.Header()))
 	if errors.Is(err, NotSigned) {
-		src, part, err = plain, plain.Message().Root(), nil
+		err = nil
 	}
 	if err == nil {
 		err = o.finish(m.Header(), src, part)

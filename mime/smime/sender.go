@@ -22,6 +22,7 @@ type Sender struct {
 
 	To     []*x509.Certificate // who can read what is encrypted; put the sender's own certificate here, or the sender cannot
 	Cipher Cipher              // default AES256CBC
+	RSA    RSAPadding          // of signatures with RSA keys, and of encryption to them; default PKCS1
 
 	// Subject stands outside of an encrypted message; the real one is inside (RFC 9788). Default "...".
 	Subject string
@@ -69,7 +70,7 @@ func (s *Sender) clear(ctx context.Context, j *protect.Joined, payload *protect.
 		return err
 	}
 	j.Owns(signed)
-	sig, _, err := signedData(s.Identity, h, digest, time.Now(), 0, true)
+	sig, _, err := s.signedData(h, digest, time.Now(), 0, true)
 	if err != nil {
 		return err
 	}
@@ -91,7 +92,7 @@ func (s *Sender) digest(ctx context.Context, payload *protect.Payload) (*mime.Sp
 	if !ok || s.Identity.Certificate == nil {
 		return nil, 0, nil, fail(NoKey, "no identity to sign with")
 	}
-	h, _, err := signAlgorithm(key)
+	h, _, err := signAlgorithm(key, s.RSA)
 	if err != nil {
 		return nil, 0, nil, err
 	}
@@ -114,7 +115,7 @@ func (s *Sender) SignOpaque(ctx context.Context, c mime.Content) (*Protected, er
 		return nil, err
 	}
 	defer signed.Close()
-	before, after, err := signedData(s.Identity, h, digest, time.Now(), signed.Size(), false)
+	before, after, err := s.signedData(h, digest, time.Now(), signed.Size(), false)
 	if err != nil {
 		return nil, err
 	}
@@ -176,7 +177,7 @@ func (s *Sender) encrypt(ctx context.Context, outer []byte, write func(io.Writer
 		return nil, err
 	}
 	return s.pkcs7(outer, typ, func(w io.Writer) error {
-		return envelope(w, s.Cipher, s.To, int64(n), func(w io.Writer) error { return buffered(protect.Writer(ctx, w), write) })
+		return s.envelope(w, int64(n), func(w io.Writer) error { return buffered(protect.Writer(ctx, w), write) })
 	})
 }
 

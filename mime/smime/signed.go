@@ -28,12 +28,13 @@ func capabilities() []byte {
 }
 
 // signedData makes a SignedData over content of n octets with a digest, in two pieces between which the content stands. A detached one is all in the first.
-func signedData(id Identity, h crypto.Hash, digest []byte, now time.Time, n int64, detached bool) (before, after []byte, err error) {
+func (s *Sender) signedData(h crypto.Hash, digest []byte, now time.Time, n int64, detached bool) (before, after []byte, err error) {
+	id := s.Identity
 	key, ok := id.PrivateKey.(crypto.Signer)
 	if !ok {
 		return nil, nil, fail(BadKey, "the private key does not sign")
 	}
-	_, alg, err := signAlgorithm(key)
+	_, alg, err := signAlgorithm(key, s.RSA)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -43,7 +44,7 @@ func signedData(id Identity, h crypto.Hash, digest []byte, now time.Time, n int6
 	}
 	attrs := [][]byte{attribute(oidContentType, []byte(oidData)), attribute(oidDigest, tlv(tagOctets, digest)), attribute(oidSigningTime, when), capabilities()}
 	slices.SortFunc(attrs, bytes.Compare) // a SET OF in DER
-	sig, err := sign(key, h, tlv(tagSet, attrs...))
+	sig, err := sign(key, s.RSA, h, tlv(tagSet, attrs...))
 	if err != nil {
 		return nil, nil, &Error{Kind: BadKey, Err: err}
 	}

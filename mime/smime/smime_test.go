@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"context"
 	"crypto"
+	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/asn1"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -57,7 +61,7 @@ var serial = struct {
 	n int64
 }{n: 1}
 
-func (a authority) issue(key crypto.Signer, address string, change func(*x509.Certificate)) smime.Identity {
+func (a authority) issue(key interface{ Public() crypto.PublicKey }, address string, change func(*x509.Certificate)) smime.Identity {
 	serial.Lock()
 	serial.n++
 	n := serial.n
@@ -68,7 +72,23 @@ func (a authority) issue(key crypto.Signer, address string, change func(*x509.Ce
 	if change != nil {
 		change(t)
 	}
+	if x, ok := key.(*ecdh.PrivateKey); ok {
+		return smime.Identity{Certificate: must(x509.ParseCertificate(a.issueX25519(t, x.PublicKey()))), PrivateKey: key}
+	}
 	return smime.Identity{Certificate: must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, t, a.cert, key.Public(), a.key)))), PrivateKey: key}
+}
+
+// issueX25519 makes a certificate that package x509 reads and does not make: one for an Ed25519 key, whose algorithm (RFC 8410 s3) is changed.
+func (a authority) issueX25519(t *x509.Certificate, pub *ecdh.PublicKey) []byte {
+	c := must(x509.ParseCertificate(must(x509.CreateCertificate(rand.Reader, t, a.cert, ed25519.PublicKey(pub.Bytes()), a.key))))
+	tbs := bytes.Replace(c.RawTBSCertificate, []byte("\x06\x03\x2b\x65\x70"), []byte("\x06\x03\x2b\x65\x6e"), 1)
+	digest := sha256.Sum256(tbs)
+	sig := must(a.key.Sign(rand.Reader, digest[:], crypto.SHA256))
+	return must(asn1.Marshal(struct {
+		TBS       asn1.RawValue
+		Algorithm pkix.AlgorithmIdentifier
+		Signature asn1.BitString
+	}{asn1.RawValue{FullBytes: tbs}, pkix.AlgorithmIdentifier{Algorithm: asn1.ObjectIdentifier{1, 2, 840, 10045, 4, 3, 2}}, asn1.BitString{Bytes: sig, BitLength: 8 * len(sig)}}))
 }
 
 func (a authority) pool() *x509.CertPool {
@@ -89,6 +109,9 @@ var (
 	aliceEd = sync.OnceValue(func() smime.Identity { return root().issue(edKey(), "alice@example.org", nil) })
 	bob     = sync.OnceValue(func() smime.Identity {
 		return root().issue(must(rsa.GenerateKey(rand.Reader, 2048)), "bob@example.org", nil)
+	})
+	bobX = sync.OnceValue(func() smime.Identity {
+		return root().issue(must(ecdh.X25519().GenerateKey(rand.Reader)), "bob@example.org", nil)
 	})
 	bobEC = sync.OnceValue(func() smime.Identity { return root().issue(ecKey(), "bob@example.org", nil) })
 )
@@ -141,12 +164,13 @@ func TestSign(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		id   smime.Identity
+		rsa  smime.RSAPadding
 		hash string
-	}{{"RSA", alice(), "sha-256"}, {"ECDSA P-384", aliceEC(), "sha-384"}, {"Ed25519", aliceEd(), "sha-512"}} {
+	}{{"RSA", alice(), smime.PKCS1, "sha-256"}, {"RSA PSS", alice(), smime.PSSAndOAEP, "sha-256"}, {"ECDSA P-384", aliceEC(), 0, "sha-384"}, {"Ed25519", aliceEd(), 0, "sha-512"}} {
 		for _, opaque := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s opaque %v", c.name, opaque), func(t *testing.T) {
 				t.Parallel()
-				s := smime.Sender{Identity: c.id}
+				s := smime.Sender{Identity: c.id, RSA: c.rsa}
 				do := s.Sign
 				if opaque {
 					do = s.SignOpaque
@@ -246,7 +270,10 @@ func TestEncrypt(t *testing.T) {
 		for _, sign := range []bool{false, true} {
 			t.Run(fmt.Sprintf("cipher %d sign %v", cipher, sign), func(t *testing.T) {
 				t.Parallel()
-				s := smime.Sender{Identity: alice(), To: []*x509.Certificate{alice().Certificate, bob().Certificate, bobEC().Certificate}, Cipher: cipher}
+				s := smime.Sender{Identity: alice(), To: []*x509.Certificate{alice().Certificate, bob().Certificate, bobEC().Certificate, bobX().Certificate}, Cipher: cipher}
+				if sign {
+					s.RSA = smime.PSSAndOAEP
+				}
 				do := s.Encrypt
 				if sign {
 					do = s.EncryptAndSign
@@ -257,7 +284,7 @@ func TestEncrypt(t *testing.T) {
 				text := read(t, msg)
 				require.Contains(t, text, "\r\nSubject: ...\r\n")
 				require.NotContains(t, text, "secret")
-				for _, who := range []smime.Identity{alice(), bob(), bobEC()} {
+				for _, who := range []smime.Identity{alice(), bob(), bobEC(), bobX()} {
 					r := smime.Receiver{Identities: []smime.Identity{aliceEd(), who}, Roots: root().pool()}
 					o, err := r.Decrypt(t.Context(), msg)
 					require.NoError(t, err)
@@ -278,6 +305,14 @@ func TestEncrypt(t *testing.T) {
 			})
 		}
 	}
+	t.Run("X25519 in PEM", func(t *testing.T) {
+		key := must(x509.MarshalPKCS8PrivateKey(bobX().PrivateKey))
+		id, err := smime.ParseIdentity(append(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: key}), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: bobX().Certificate.Raw})...))
+		require.NoError(t, err)
+		require.True(t, id.Certificate.Equal(bobX().Certificate))
+		_, err = (&smime.Sender{Identity: id}).Sign(t.Context(), letter(t))
+		require.ErrorIs(t, err, smime.NoKey, "it signs nothing")
+	})
 	t.Run("nobody", func(t *testing.T) {
 		_, err := (&smime.Sender{}).Encrypt(t.Context(), letter(t))
 		require.ErrorIs(t, err, smime.NoKey)

@@ -12,14 +12,30 @@ import (
 	"github.com/gomailroom/mailroom/mime/internal/protect"
 )
 
-// verifyPart checks the signatures of a part, and returns what they sign. The error is for what cannot be checked at all.
+// verifyPart checks the signatures of a part, and returns what they sign, decompressed. The error is for what cannot be checked at all; NotSigned
+// comes with the part, decompressed.
 func (r *Receiver) verifyPart(ctx context.Context, o *Opened, src *mime.Spooled, part *mime.Part, from []string) (*mime.Spooled, *mime.Part, error) {
+	src, part, err := r.decompress(ctx, o, src, part)
+	if err == nil {
+		src, part, err = r.verifySigned(ctx, o, src, part, from)
+	}
+	if err == nil {
+		src, part, err = r.decompress(ctx, o, src, part)
+	}
+	return src, part, err
+}
+
+func (r *Receiver) verifySigned(ctx context.Context, o *Opened, src *mime.Spooled, part *mime.Part, from []string) (*mime.Spooled, *mime.Part, error) {
 	if isPKCS7(part) {
-		return r.verifyOpaque(ctx, o, part, from)
+		text, root, err := r.verifyOpaque(ctx, o, part, from)
+		if errors.Is(err, NotSigned) {
+			text, root = src, part
+		}
+		return text, root, err
 	}
 	signed, sig := signedParts(part)
 	if signed == nil {
-		return nil, nil, &Error{Kind: NotSigned}
+		return src, part, &Error{Kind: NotSigned}
 	}
 	data, err := readSignedData(newBER(sig.Decoded()), nil, nil)
 	switch {
