@@ -5,17 +5,17 @@ import (
 	"time"
 )
 
-// An Envelope is what travels beside a message: whom it is from, whom it is for, and what was asked of its delivery.
+// An Envelope is what travels beside a message: whom it is from, whom it is for, and what was asked of its delivery. Its JSON leaves out what is zero.
 type Envelope struct {
-	From   ReversePath
-	Params MailParams
-	To     []Recipient
+	From   ReversePath `json:",omitzero"`
+	Params MailParams  `json:",omitzero"`
+	To     []Recipient `json:",omitzero"`
 }
 
 // A Recipient is one forward-path of an [Envelope].
 type Recipient struct {
-	Path   ForwardPath
-	Params RcptParams
+	Path   ForwardPath `json:",omitzero"`
+	Params RcptParams  `json:",omitzero"`
 }
 
 // Content is a message that can be read again and again, so that sending it can be retried, and whose size in octets is known
@@ -37,19 +37,19 @@ const (
 
 // MailParams are the parameters of MAIL. Zero fields were not given.
 type MailParams struct {
-	Size       int64    // SIZE, octets (RFC 1870)
-	Body       BodyType // BODY (RFC 6152, RFC 3030)
-	UTF8       bool     // SMTPUTF8 (RFC 6531)
-	RequireTLS bool     // REQUIRETLS (RFC 8689)
-	Auth       *string  // AUTH, decoded; a pointer to "" is AUTH=<> (RFC 4954 s5)
+	Size       int64    `json:",omitzero"` // SIZE, octets (RFC 1870)
+	Body       BodyType `json:",omitzero"` // BODY (RFC 6152, RFC 3030)
+	UTF8       bool     `json:",omitzero"` // SMTPUTF8 (RFC 6531)
+	RequireTLS bool     `json:",omitzero"` // REQUIRETLS (RFC 8689)
+	Auth       *string  `json:",omitzero"` // AUTH, decoded; a pointer to "" is AUTH=<> (RFC 4954 s5)
 
-	Return     DSNReturn // RET (RFC 3461 s4.3)
-	EnvelopeID string    // ENVID, decoded (RFC 3461 s4.4)
+	Return     DSNReturn `json:",omitzero"` // RET (RFC 3461 s4.3)
+	EnvelopeID string    `json:",omitzero"` // ENVID, decoded (RFC 3461 s4.4)
 
-	Priority  *int       // MT-PRIORITY, -9 to 9 (RFC 6710)
-	DeliverBy *DeliverBy // BY (RFC 2852)
-	HoldFor   time.Duration
-	HoldUntil time.Time // HOLDFOR, HOLDUNTIL (RFC 4865)
+	Priority  *int          `json:",omitzero"` // MT-PRIORITY, -9 to 9 (RFC 6710)
+	DeliverBy *DeliverBy    `json:",omitzero"` // BY (RFC 2852)
+	HoldFor   time.Duration `json:",omitzero"`
+	HoldUntil time.Time     `json:",omitzero"` // HOLDFOR, HOLDUNTIL (RFC 4865)
 }
 
 // DSNReturn is the RET parameter: how much of the message a failure notification gives back.
@@ -63,17 +63,17 @@ const (
 
 // DeliverBy is the BY parameter of MAIL (RFC 2852 s4).
 type DeliverBy struct {
-	Within time.Duration // may be zero or negative with Notify
-	Return bool          // mode R: return when the time is over; otherwise mode N: notify
-	Trace  bool          // trace modifier T
+	Within time.Duration `json:",omitzero"` // may be zero or negative with Notify
+	Return bool          `json:",omitzero"` // mode R: return when the time is over; otherwise mode N: notify
+	Trace  bool          `json:",omitzero"` // trace modifier T
 }
 
 // RcptParams are the parameters of RCPT. Zero fields were not given.
 type RcptParams struct {
-	Notify            Notify // NOTIFY (RFC 3461 s4.1)
-	OriginalRecipient OriginalRecipient
-	RequireSince      time.Time // RRVS (RFC 7293)
-	RequireContinue   bool      // RRVS action "C" instead of "R"
+	Notify            Notify            `json:",omitzero"` // NOTIFY (RFC 3461 s4.1)
+	OriginalRecipient OriginalRecipient `json:",omitzero"`
+	RequireSince      time.Time         `json:",omitzero"` // RRVS (RFC 7293)
+	RequireContinue   bool              `json:",omitzero"` // RRVS action "C" instead of "R"
 }
 
 // Notify is the set of NOTIFY keywords. Zero means that none was given, which is failure and delay at the server's
@@ -90,6 +90,6 @@ const (
 
 // OriginalRecipient is the ORCPT parameter of RCPT, decoded (RFC 3461 s4.2).
 type OriginalRecipient struct {
-	Type    string // "rfc822", "utf-8"
-	Address string
+	Type    string `json:",omitzero"` // "rfc822", "utf-8"
+	Address string `json:",omitzero"`
 }

@@ -17,10 +17,47 @@ type entry struct {
 	text    int64  // offset of the text in the frame's payload
 	size    int64  // octets of the text
 	frame   int64  // octets of the frame
-	states  []State
+	states  []state
 	works   []*work
 	waiting int // states that are not final
 	busy    int // works that are claimed; a message that is being moved counts as well
+}
+
+// state is a State in little room: a recipient that waits for the first attempt has nothing but the time of it.
+type state struct {
+	due  int64  // Unix time in nanoseconds; unless there is more
+	more *State // all of it
+}
+
+func newState(s State) state {
+	if s != (State{Due: s.Due}) || s.Due.IsZero() {
+		return state{more: &s}
+	}
+	return state{due: s.Due.UnixNano()}
+}
+
+func newStates(list []State) []state {
+	states := make([]state, len(list))
+	for i, s := range list {
+		states[i] = newState(s)
+	}
+	return states
+}
+
+func (s state) get() State {
+	if s.more != nil {
+		return *s.more
+	}
+	return State{Due: time.Unix(0, s.due).UTC()}
+}
+
+// all gives the states of all recipients.
+func (e *entry) all() []State {
+	list := make([]State, len(e.states))
+	for i, s := range e.states {
+		list[i] = s.get()
+	}
+	return list
 }
 
 // work is the recipients of one message in one domain.
@@ -53,7 +90,7 @@ func (x *index) add(e *entry, to []smtp.Recipient) {
 		x.domains = map[string]*domainQueue{}
 	}
 	byDomain := map[string]*work{}
-	for i, s := range e.states {
+	for i, s := range e.all() {
 		if s.Phase != Waiting {
 			continue
 		}

@@ -134,7 +134,7 @@ func (l *Log) replay(pos seglog.Pos, kind byte, payload []byte, envelopes map[ID
 		if old := l.entries[r.ID]; old != nil { // it was moved
 			l.leave(old)
 		}
-		e := &entry{id: r.ID, pos: pos, file: r.File, text: int64(text), size: r.Size, frame: int64(len(payload)), states: r.States}
+		e := &entry{id: r.ID, pos: pos, file: r.File, text: int64(text), size: r.Size, frame: int64(len(payload)), states: newStates(r.States)}
 		l.enter(e)
 		envelopes[r.ID] = r.Message.Envelope.To
 		l.lastID = max(l.lastID, r.ID)
@@ -154,7 +154,7 @@ func (l *Log) replay(pos seglog.Pos, kind byte, payload []byte, envelopes map[ID
 		}
 		for i, s := range r.States {
 			if i >= 0 && i < len(e.states) {
-				e.states[i] = s
+				e.states[i] = newState(s)
 			}
 		}
 	default:
@@ -257,7 +257,7 @@ func (l *Log) write(id ID, m Message, prefix []byte, c smtp.Content) (*entry, er
 		}
 		text = &bytes.Buffer{}
 	}
-	e := &entry{id: id, file: r.File, size: r.Size, states: r.States}
+	e := &entry{id: id, file: r.File, size: r.Size, states: newStates(r.States)}
 	if err := l.appendMessage(e, r, text.Bytes()); err != nil {
 		if r.File != "" {
 			err = errors.Join(err, l.fs.Remove(r.File))

@@ -87,7 +87,7 @@ func (l *Log) move(e *entry) error {
 		return nil
 	}
 	l.hold(e)
-	r := &messageRecord{ID: e.id, Size: e.size, File: e.file, States: append([]State(nil), e.states...)}
+	r := &messageRecord{ID: e.id, Size: e.size, File: e.file, States: e.all()}
 	l.mu.Unlock()
 	moved := *e
 	err := l.copyFrame(e, r, &moved)

@@ -41,7 +41,7 @@ func (l *Log) Claim(_ context.Context, now time.Time, free func(domain string) b
 	w.asked = false
 	for _, i := range w.indexes {
 		j.Indexes = append(j.Indexes, i)
-		j.States = append(j.States, w.entry.states[i])
+		j.States = append(j.States, w.entry.states[i].get())
 	}
 	l.mu.Unlock()
 	return j, time.Time{}, nil
@@ -167,16 +167,17 @@ func (l *Log) settle(w *work, states map[int]State) {
 	e := w.entry
 	var rest []int
 	for _, i := range w.indexes {
-		e.states[i] = states[i]
-		if states[i].Phase != Waiting {
+		s := states[i]
+		if s.Phase == Waiting {
+			if len(rest) == 0 || s.Due.Before(w.due) {
+				w.due = s.Due
+			}
+			rest = append(rest, i)
+		} else {
+			s.Text = "" // nobody needs it any more
 			e.waiting--
-			e.states[i].Text = ""
-			continue
 		}
-		if len(rest) == 0 || states[i].Due.Before(w.due) {
-			w.due = states[i].Due
-		}
-		rest = append(rest, i)
+		e.states[i] = newState(s)
 	}
 	w.indexes = rest
 	l.giveBack(w)
@@ -227,7 +228,7 @@ func (l *Log) List(ctx context.Context) ([]Status, error) {
 		case err != nil:
 			errs = append(errs, fmt.Errorf("queue: message %s: %w", id, err))
 		default:
-			list = append(list, Status{ID: id, Message: *m, Size: e.size, States: slices.Clone(e.states)})
+			list = append(list, Status{ID: id, Message: *m, Size: e.size, States: e.all()})
 		}
 		l.mu.Unlock()
 	}
@@ -253,7 +254,7 @@ func (l *Log) Reschedule(_ context.Context, id ID, due time.Time) error {
 		e.busy++
 		works = append(works, w)
 		for _, i := range w.indexes {
-			s := e.states[i]
+			s := e.states[i].get()
 			s.Due = due
 			record.States[i] = s
 		}
@@ -271,7 +272,7 @@ func (l *Log) Reschedule(_ context.Context, id ID, due time.Time) error {
 		if err == nil {
 			w.due, w.asked = due, true
 			for _, i := range w.indexes {
-				e.states[i].Due = due
+				e.states[i] = newState(record.States[i])
 			}
 		}
 		l.giveBack(w)

@@ -71,14 +71,14 @@ type Job struct {
 
 // A State is how far delivery to one recipient has come.
 type State struct {
-	Phase    Phase
-	Attempts int
-	Due      time.Time // for Waiting: when to try next
-	Code     int       // the last negative reply; 0 when there was none, and Enhanced and Text say what went wrong here
-	Enhanced smtp.EnhancedCode
-	Text     string
-	Remote   string // the host that gave it, or with which it went wrong
-	Delayed  bool   // the sender was told of the delay
+	Phase    Phase             `json:",omitzero"`
+	Attempts int               `json:",omitzero"`
+	Due      time.Time         `json:",omitzero"` // for Waiting: when to try next
+	Code     int               `json:",omitzero"` // the last negative reply; 0 when there was none, and Enhanced and Text say what went wrong here
+	Enhanced smtp.EnhancedCode `json:",omitzero"`
+	Text     string            `json:",omitzero"`
+	Remote   string            `json:",omitzero"` // the host that gave it, or with which it went wrong
+	Delayed  bool              `json:",omitzero"` // the sender was told of the delay
 }
 
 // A Phase of delivery to one recipient.
