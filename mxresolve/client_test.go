@@ -257,11 +257,13 @@ func (c *closeSpy) Close() error {
 
 func TestConfigurationErrors(t *testing.T) {
 	t.Parallel()
-	for _, addr := range []string{"", "https://192.0.2.1", "tls://", ":53"} {
+	for _, addr := range []string{"", "https://192.0.2.1", "tls://", ":53", "nonsense", "dns.example:53", "192.0.2.1:70000", "192.0.2.1:0", "192.0.2.1#x", "[192.0.2", "2001:db8::1:53:53:53:53:53:53"} {
+		_, parseErr := mxresolve.ParseUpstream(addr)
+		require.Error(t, parseErr, addr)
 		r := &mxresolve.Resolver{Upstreams: []mxresolve.Upstream{{Addr: addr}}}
 		_, err := ask(r, "example.org")
 		mustDefer(t, err, mxresolve.KindLookupFailed, "4.4.3")
-		require.Contains(t, err.Error(), "upstream ")
+		require.Contains(t, err.Error(), parseErr.Error())
 		require.False(t, errors.Is(err, context.Canceled))
 	}
 }

@@ -69,7 +69,8 @@ type Resolver struct {
 type Upstream struct {
 	// Addr is "192.0.2.1", "192.0.2.1:53", "[2001:db8::1]:53", "tcp://192.0.2.1" for TCP alone, or
 	// "tls://192.0.2.1:853#dns.example" for DNS over TLS (RFC 7858). The name after # is what the certificate must
-	// be for; without it, it must be for the address.
+	// be for; without it, it must be for the address. Ports default to 53 and 853. Names of hosts are not taken: somebody
+	// would have to look them up. A mistake here is the error of each call; see ParseUpstream.
 	Addr string
 
 	// TLSConfig is the base of the configuration for tls:// upstreams: roots, client certificates. Nil: the system's roots.

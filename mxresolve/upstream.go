@@ -50,34 +50,45 @@ type upstream struct {
 
 func isRefused(err error) bool { return errors.Is(err, syscall.ECONNREFUSED) }
 
+// ParseUpstream reads what may stand in Upstream.Addr, for flags and configuration files. Its error says what is wrong, and
+// what is wanted.
+func ParseUpstream(addr string) (Upstream, error) {
+	u := Upstream{Addr: addr}
+	_, err := newUpstream(u, 1)
+	return u, err
+}
+
 // newUpstream reads the notation of Upstream.Addr.
 func newUpstream(u Upstream, inFlight int) (*upstream, error) {
 	up := &upstream{text: u.Addr, network: "udp", trustAD: u.TrustAD, slots: make(chan struct{}, inFlight)}
-	addr, port := u.Addr, "53"
+	addr, port := u.Addr, uint16(53)
 	if scheme, rest, ok := strings.Cut(addr, "://"); ok {
 		up.network, addr = scheme, rest
 	}
-	addr, certName, _ := strings.Cut(addr, "#")
+	addr, certName, named := strings.Cut(addr, "#")
 	switch up.network {
 	case "udp", "tcp":
+		if named {
+			return nil, fmt.Errorf("upstream %q: a name after # is for tls:// only", u.Addr)
+		}
 	case "tls":
-		port = "853"
+		port = 853
 	default:
 		return nil, fmt.Errorf("upstream %q: unknown scheme, want udp, tcp or tls", u.Addr)
 	}
-	host := strings.TrimSuffix(strings.TrimPrefix(addr, "["), "]")
-	if _, err := netip.ParseAddr(host); err != nil {
-		if h, p, err := net.SplitHostPort(addr); err == nil {
-			host, port = h, p
+	ap, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		ip, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(addr, "["), "]"))
+		if err != nil { // names would have to be looked up by somebody else
+			return nil, fmt.Errorf("upstream %q: want an IP address, with a port or without, such as 192.0.2.53, [2001:db8::53]:5353 or tls://192.0.2.53#dns.example", u.Addr)
 		}
+		ap = netip.AddrPortFrom(ip, port)
 	}
-	if host == "" {
-		return nil, fmt.Errorf("upstream %q: no address", u.Addr)
+	if ap.Port() == 0 {
+		return nil, fmt.Errorf("upstream %q: there is no port 0", u.Addr)
 	}
-	up.addr = net.JoinHostPort(host, port)
-	if ip, err := netip.ParseAddr(host); err == nil && ip.IsLoopback() {
-		up.trustAD = true
-	}
+	up.addr = ap.String()
+	up.trustAD = up.trustAD || ap.Addr().IsLoopback()
 	if up.network == "tls" {
 		up.tls = &tls.Config{}
 		if u.TLSConfig != nil {
@@ -87,7 +98,7 @@ func newUpstream(u Upstream, inFlight int) (*upstream, error) {
 		if certName != "" {
 			up.tls.ServerName = certName
 		} else if up.tls.ServerName == "" {
-			up.tls.ServerName = host
+			up.tls.ServerName = ap.Addr().WithZone("").String()
 		}
 		if up.tls.ClientSessionCache == nil {
 			up.tls.ClientSessionCache = tls.NewLRUClientSessionCache(4)
