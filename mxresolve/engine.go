@@ -210,6 +210,9 @@ func (e *engine) settle(ctx context.Context, q question) *answer {
 		a.ctxErr = e.err // nothing to keep
 		return a
 	}
+	if tooLong(q.name) { // with _25._tcp. before it, for instance: no such name can exist
+		return &answer{outcome: nxDomain, name: q.name, insecure: InsecureNoAD}
+	}
 	begin := time.Now()
 	c := chain{q: q, name: q.name, max: e.limits.MaxCNAME, ttl: maxTTL}
 	var a *answer

@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"github.com/gomailroom/mailroom/mxresolve/tlsrpt"
 )
 
 // Resolve says where mail for domain goes. domain is what stands after the @: a domain name, also an internationalized
@@ -95,19 +97,32 @@ func shuffleEqual[T any](list []T, pref func(*T) uint16) {
 // size is about what a decision occupies.
 func (d *decision) size() int {
 	n := 512
-	if d.plan != nil {
-		for _, h := range d.plan.Hosts {
-			n += 160 + len(h.Name) + len(h.Canonical) + 24*len(h.Addrs)
+	var skipped []SkippedHost
+	var failures []tlsrpt.Outcome
+	if p := d.plan; p != nil {
+		skipped, failures = p.Skipped, p.Failures
+		for i := range p.Hosts {
+			h := &p.Hosts[i]
+			n += 160 + len(h.Name) + len(h.Canonical) + 24*cap(h.Addrs)
+			for _, r := range h.TLS.tlsaTexts() {
+				n += 128 + 2*len(r)
+			}
 		}
-		n += 128*len(d.plan.Skipped) + 256*len(d.plan.Failures)
-		if p := d.plan.Policy; p != nil {
-			n += 2 * len(p.Text)
+		if p.Policy != nil {
+			n += 2 * len(p.Policy.Text)
 		}
 	}
-	if d.err != nil {
-		n += len(d.err.Detail) + 128*len(d.err.Skipped)
+	if e := d.err; e != nil {
+		skipped, failures = e.Skipped, e.Failures
+		n += len(e.Detail)
 	}
-	return n
+	for i := range skipped {
+		n += 128 + len(skipped[i].Name) + 24*cap(skipped[i].Addrs)
+		if skipped[i].Err != nil {
+			n += 384
+		}
+	}
+	return n + 384*len(failures)
 }
 
 // literal plans for an address literal: that address, without any DNS (RFC 5321 s4.1.3).

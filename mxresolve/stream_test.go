@@ -187,3 +187,42 @@ func TestTrustInAD(t *testing.T) {
 		})
 	}
 }
+
+// TestDNSOverTLSFails: servers whose certificate is not good, or that do not speak TLS. No question is told to them.
+func TestDNSOverTLSFails(t *testing.T) {
+	t.Parallel()
+	ca, other := certs.NewCA(), certs.NewCA()
+	with := func(c tls.Certificate) func(net.Listener) net.Listener {
+		return func(l net.Listener) net.Listener {
+			return tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{c}})
+		}
+	}
+	for name, c := range map[string]struct {
+		listen func(net.Listener) net.Listener
+		says   string
+	}{
+		"expired":         {with(ca.IssueExpired("192.0.2.53")), "expired"},
+		"other authority": {with(other.Issue("192.0.2.53")), "unknown authority"},
+		"not TLS":         {func(l net.Listener) net.Listener { return l }, "192.0.2.53"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				n := new(memnet.Network)
+				l, err := n.Listen("tcp", "192.0.2.53:853")
+				require.NoError(t, err)
+				s, err := dnstest.Serve(nil, c.listen(l), oneHost)
+				require.NoError(t, err)
+				defer s.Close()
+				r := &mxresolve.Resolver{Upstreams: []mxresolve.Upstream{{Addr: "tls://192.0.2.53", TLSConfig: &tls.Config{RootCAs: ca.Pool()}}}, Dial: n.DialContext}
+				defer r.Close()
+				begin := time.Now()
+				_, e := ask(r, "example.org")
+				mustDefer(t, e, mxresolve.KindLookupFailed, "4.4.3")
+				require.Contains(t, e.Error(), c.says)
+				require.LessOrEqual(t, time.Since(begin), 10*time.Second)
+				require.Zero(t, s.Count("", ""))
+			})
+		})
+	}
+}

@@ -123,8 +123,13 @@ func (d *stsDir) Save(_ context.Context, p *STSPolicy) (err error) {
 	}
 	if err != nil {
 		os.Remove(f.Name())
+		return err
 	}
-	return err
+	if dir, err := os.Open(d.dir); err == nil { // so that the new name outlasts a power cut
+		dir.Sync() // not every system can; the file itself is safe
+		dir.Close()
+	}
+	return nil
 }
 
 func (d *stsDir) Delete(_ context.Context, domain string) error {

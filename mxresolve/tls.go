@@ -124,11 +124,13 @@ func (t TLSRequirement) String() string {
 }
 
 // TLSA lists the TLSA records of the host, usable or not, in presentation format. Empty: DANE does not apply.
-func (t TLSRequirement) TLSA() []string {
+func (t TLSRequirement) TLSA() []string { return slices.Clone(t.tlsaTexts()) }
+
+func (t TLSRequirement) tlsaTexts() []string {
 	if t.dane == nil {
 		return nil
 	}
-	return slices.Clone(t.dane.all)
+	return t.dane.all
 }
 
 // tlsa is a TLSA record (RFC 6698 s2.1).

@@ -81,6 +81,15 @@ func appendQuestion(b []byte, q question) ([]byte, error) {
 	return binary.BigEndian.AppendUint16(b, dns.ClassINET), nil
 }
 
+// tooLong says whether a name does not fit into a message, with its escapes resolved.
+func tooLong(name string) bool {
+	if len(name) <= 253 {
+		return false
+	}
+	_, err := appendQuestion(nil, question{name: name})
+	return err != nil
+}
+
 // canonicalName lowers a name in presentation form and cuts the final dot.
 func canonicalName(s string) string {
 	if n := len(s); n > 0 && s[n-1] == '.' {
