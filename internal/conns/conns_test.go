@@ -1,6 +1,7 @@
 package conns_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -107,6 +109,60 @@ func TestServe(t *testing.T) {
 		require.ErrorIs(t, err, net.ErrClosed)
 		_, err = open(t, g, "198.51.100.7", "")
 		require.Equal(t, errClosed, err)
+	})
+}
+
+// Goroutines serve one connection after the other. However many there are at a time, none is left behind, or the bubble would not end.
+func TestServeAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var n memnet.Network
+		g := newGroup()
+		l, err := n.Listen("tcp", "192.0.2.1:25")
+		require.NoError(t, err)
+		served := make(chan error, 1)
+		go func() {
+			served <- g.Serve(l, func(nc net.Conn) {
+				defer nc.Close()
+				stack := make([]byte, 64)
+				stack = stack[:runtime.Stack(stack, false)]
+				fmt.Fprintln(nc, string(bytes.Fields(stack)[1])) // the number of the goroutine
+				nc.Read(stack)
+			})
+		}()
+		dial := func() (c net.Conn, goroutine string) {
+			c, err := n.DialContext(t.Context(), "tcp", "192.0.2.1:25")
+			require.NoError(t, err)
+			_, err = fmt.Fscanln(c, &goroutine)
+			require.NoError(t, err)
+			return c, goroutine
+		}
+		end := func(c net.Conn) {
+			c.Close()
+			synctest.Wait()
+		}
+		first, one := dial()
+		end(first)
+		second, again := dial()
+		require.Equal(t, one, again)
+		third, another := dial()
+		require.NotEqual(t, one, another)
+		end(second)
+		end(third)
+		for range 2 {
+			var many []net.Conn
+			for range 100 {
+				c, _ := dial()
+				many = append(many, c)
+			}
+			for _, c := range many {
+				end(c)
+			}
+		}
+		last, _ := dial()
+		g.Close()
+		require.Equal(t, errClosed, <-served)
+		last.Close() // of a connection that is not in the group Close knows nothing
 	})
 }
 

@@ -52,6 +52,7 @@ type Group struct {
 	Logger      *slog.Logger   // required
 
 	stopping atomic.Bool
+	spare    atomic.Int32
 
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
@@ -64,7 +65,7 @@ type Group struct {
 // Stopping tells whether Shutdown or Close has been called.
 func (g *Group) Stopping() bool { return g.stopping.Load() }
 
-// Serve accepts connections, each for a goroutine of its own that runs handle, until the listener fails or the group is stopped, which gives
+// Serve accepts connections, for each of which handle runs on a goroutine, until the listener fails or the group is stopped, which gives
 // g.Closed. It closes the listener.
 func (g *Group) Serve(l net.Listener, handle func(net.Conn)) error {
 	defer l.Close()
@@ -73,12 +74,18 @@ func (g *Group) Serve(l net.Listener, handle func(net.Conn)) error {
 		return g.Closed
 	}
 	defer g.removeListener(l)
+	next := make(chan net.Conn)
+	defer close(next)
 	wait := time.Duration(0)
 	for {
 		c, err := l.Accept()
 		if err == nil {
 			wait = 0
-			go handle(c)
+			select {
+			case next <- c:
+			default:
+				go g.work(handle, c, next)
+			}
 			continue
 		}
 		if g.Stopping() {
@@ -102,6 +109,22 @@ type temporary interface {
 	error
 	Temporary() bool
 }
+
+// work handles a connection, and then those of next: the stack of a goroutine that has served a connection need not grow again.
+func (g *Group) work(handle func(net.Conn), c net.Conn, next <-chan net.Conn) {
+	for c != nil {
+		handle(c)
+		if g.spare.Add(1) <= maxSpare {
+			c = <-next // nil when Serve has ended
+		} else {
+			c = nil
+		}
+		g.spare.Add(-1)
+	}
+}
+
+// maxSpare is how many goroutines wait for their next connection.
+const maxSpare = 16
 
 func (g *Group) addListener(l net.Listener) (stopped chan struct{}, ok bool) {
 	g.mu.Lock()
