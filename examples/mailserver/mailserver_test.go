@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -210,4 +211,62 @@ func TestPrivateFiles(t *testing.T) {
 		return nil
 	}))
 	require.Equal(t, 0, stop())
+}
+
+// TestStopsAtOnce has clients that wait in every protocol, and do not even read that the server goes. None of them is cut, and none holds it up: what takes a second is
+// that each could still read its good-bye.
+func TestStopsAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	out := &lines{ready: make(chan map[string]string, 1)}
+	var stderr bytes.Buffer
+	code := make(chan int, 1)
+	args := append(append([]string{"-dir", ":memory:", "-resolver", "none"}, people...), append(anyPort, "-plaintext-auth", "-log", "info")...)
+	go func() { code <- run(ctx, args, out, &stderr) }()
+	addrs := <-out.ready
+	var conns []net.Conn
+	for _, c := range []struct{ name, send, until string }{
+		{"smtp", "EHLO client.test\r\n", "250 "},
+		{"submission", "EHLO client.test\r\n", "250 "},
+		{"submissions", "EHLO client.test\r\nAUTH PLAIN AGFsaWNlAHdvbmRlcmxhbmQ=\r\n", "235 "},
+		{"lmtp", "LHLO client.test\r\n", "250 "},
+		{"imap", "a LOGIN alice wonderland\r\nb SELECT INBOX\r\nc IDLE\r\n", "+ idling"},
+		{"imap", "a LOGIN alice wonderland\r\n", "a OK"},
+		{"imaps", "a LOGIN alice wonderland\r\nb IDLE\r\n", "+ idling"},
+		{"imaps", "", "* OK"},
+		{"pop3", "USER alice\r\nPASS wonderland\r\nLIST\r\n", "\r\n.\r\n"},
+		{"pop3s", "USER bob\r\nPASS builder\r\nSTAT\r\n", "+OK 0 0\r\n+OK 0 0\r\n"},
+		{"pop3s", "", "+OK"},
+	} {
+		var conn net.Conn
+		var err error
+		if overTLS[c.name] {
+			conn, err = tls.Dial("tcp", addrs[c.name], &tls.Config{InsecureSkipVerify: true})
+		} else {
+			conn, err = net.Dial("tcp", addrs[c.name])
+		}
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = conn.Write([]byte(c.send))
+		require.NoError(t, err)
+		conn.SetReadDeadline(time.Now().Add(time.Minute))
+		b := make([]byte, 4096)
+		for got := ""; !strings.Contains(got, c.until); {
+			n, err := conn.Read(b)
+			got += string(b[:n])
+			require.NoError(t, err, "%s: %q", c.name, got)
+		}
+		conns = append(conns, conn)
+	}
+	start := time.Now()
+	stop()
+	require.Equal(t, 0, <-code)
+	took := time.Since(start)
+	t.Log("stopped in", took)
+	require.NotContains(t, stderr.String(), "connections were cut")
+	require.Less(t, took, 6*time.Second, "it is one second, on a machine that has time")
+	for _, conn := range conns {
+		left, _ := io.ReadAll(conn)
+		require.NotEmpty(t, left, "the good-bye: %v", conn.LocalAddr())
+	}
 }
