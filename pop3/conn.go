@@ -150,6 +150,9 @@ func (k *conn) release() {
 	}
 }
 
+// readSize is how much is read at a time. It is what an idle connection holds, and room for a command line.
+const readSize = 512
+
 // read waits for input, or until the session has to end because the server does.
 func (k *conn) read(deadline time.Time) error {
 	for {
@@ -157,7 +160,7 @@ func (k *conn) read(deadline time.Time) error {
 		if k.s.stopped() {
 			return nil
 		}
-		n, err := k.rw.Read(k.s.in.Space(4096))
+		n, err := k.rw.Read(k.s.in.Space(readSize))
 		k.s.in.Commit(n)
 		switch {
 		case n > 0:

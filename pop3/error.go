@@ -36,16 +36,25 @@ func (e *Error) Temporary() bool {
 
 // reply is the line without "-ERR " and CRLF. It fits in 512 octets (RFC 1939 s3).
 func (e *Error) reply() string {
-	text := strings.Map(func(r rune) rune {
+	text := printable(e.Text, 400)
+	if e.Code != "" {
+		return "[" + strings.ReplaceAll(printable(e.Code, 60), "]", "?") + "] " + text
+	}
+	if strings.HasPrefix(text, "[") { // only codes may begin so (RFC 2449 s6.4)
+		text = " " + text
+	}
+	return text
+}
+
+// printable gives at most n characters, with what cannot stand in a reply replaced.
+func printable(s string, n int) string {
+	s = strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {
 			return '?'
 		}
 		return r
-	}, e.Text)
-	if e.Code == "" {
-		return text[:min(len(text), 400)]
-	}
-	return "[" + e.Code + "] " + text[:min(len(text), 400)]
+	}, s)
+	return s[:min(len(s), n)]
 }
 
 var (

@@ -149,7 +149,7 @@ func (s *session) loggedIn(how, name, identity string, err error) {
 
 // open enters the transaction state.
 func (s *session) open(identity string) *Error {
-	if s.cfg.loginDelay > 0 && !s.cfg.delays.enter(identity, s.cfg.loginDelay) {
+	if s.cfg.loginDelay > 0 && !s.cfg.delays.over(identity, s.cfg.loginDelay) {
 		return errLoginDelay
 	}
 	drop, err := s.cfg.backend.Maildrop(s.ctx, identity)
@@ -172,6 +172,9 @@ func (s *session) open(identity string) *Error {
 		s.octets += m.Size
 	}
 	s.state = transaction
+	if s.cfg.loginDelay > 0 {
+		s.cfg.delays.enter(identity, s.cfg.loginDelay)
+	}
 	return nil
 }
 
@@ -197,13 +200,19 @@ type delays struct {
 
 const maxDelays = 100_000 // identities; when there are more, old ones go first
 
-func (d *delays) enter(identity string, delay time.Duration) bool {
+// over tells whether the identity's last login is long enough ago.
+func (d *delays) over(identity string, delay time.Duration) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	t, ok := d.last[identity]
+	return !ok || time.Since(t) >= delay
+}
+
+// enter notes a login.
+func (d *delays) enter(identity string, delay time.Duration) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	now := time.Now()
-	if t, ok := d.last[identity]; ok && now.Sub(t) < delay {
-		return false
-	}
 	if len(d.last) >= maxDelays {
 		for id, t := range d.last {
 			if now.Sub(t) >= delay {
@@ -218,5 +227,4 @@ func (d *delays) enter(identity string, delay time.Duration) bool {
 		d.last = make(map[string]time.Time)
 	}
 	d.last[identity] = now
-	return true
 }

@@ -419,11 +419,15 @@ func TestInUseAndLoginDelay(t *testing.T) {
 		require.NoError(t, b.Login("alice", "pass word "))
 		srv.Close()
 
-		srv, _ = newServer(t)
+		srv, m := newServer(t)
 		srv.LoginDelay = 10 * time.Second
 		dial, _ = serve(t, srv, false)
+		taken, err := m.Maildrop(t.Context(), "alice")
+		require.NoError(t, err)
 		a = client(t, dial())
-		require.NoError(t, a.Login("alice", "pass word "))
+		require.ErrorContains(t, a.Login("alice", "pass word "), "IN-USE")
+		require.NoError(t, taken.Close())
+		require.NoError(t, a.Login("alice", "pass word "), "the delay is from +OK (RFC 2449 s6.5)")
 		require.NoError(t, a.Quit())
 		a = client(t, dial())
 		require.ErrorAs(t, a.Login("alice", "pass word "), &e)

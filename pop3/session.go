@@ -117,7 +117,9 @@ func (s *session) run() action {
 
 // handle acts on one line.
 func (s *session) handle(l []byte, err error) action {
-	s.traceCommand(l)
+	if err == nil {
+		s.traceCommand(l)
+	}
 	switch {
 	case err != nil:
 		s.auth = nil

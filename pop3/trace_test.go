@@ -160,3 +160,20 @@ func (d panickingMaildrop) Close() error {
 }
 
 func logTo(w io.Writer) *slog.Logger { return slog.New(slog.NewTextHandler(w, nil)) }
+
+// What a backend says cannot become more than one line, nor a response code that it did not mean.
+func TestReplyOfBackend(t *testing.T) {
+	t.Parallel()
+	for want, e := range map[string]*pop3.Error{
+		"-ERR [SYS/PERM] on tape??+OK":     {Code: "SYS/PERM", Text: "on tape\r\n+OK"},
+		"-ERR [A??+OK B?] x":               {Code: "A\r\n+OK B]", Text: "x"},
+		"-ERR  [AUTH] no code":             {Text: "[AUTH] no code"},
+		"-ERR " + strings.Repeat("x", 400): {Text: strings.Repeat("x", 1000)},
+	} {
+		srv, _ := newServer(t)
+		srv.Backend = pop3.BackendFunc(func(context.Context, string) (pop3.Maildrop, error) { return nil, fmt.Errorf("wrapped: %w", e) })
+		c := pop3.NewCore(t.Context(), srv, "")
+		c.Feed([]byte("USER alice\r\nPASS pass word \r\n"))
+		require.Equal(t, "+OK POP3 server ready\r\n+OK send PASS\r\n"+want+"\r\n", c.Output())
+	}
+}
