@@ -56,13 +56,10 @@ func parseMailParams(rest []byte, offered Extensions) (p MailParams, _ *Error) {
 			p.Size, ok = n, ok && digits
 		case "BODY":
 			ext, twice = Ext8BitMIME, p.Body != ""
-			switch p.Body = BodyType(strings.ToUpper(string(value))); p.Body {
-			case Body7Bit, Body8BitMIME:
-			case BodyBinaryMIME:
+			if p.Body = oneOf(value, Body7Bit, Body8BitMIME, BodyBinaryMIME); p.Body == BodyBinaryMIME {
 				ext = ExtBinaryMIME
-			default:
-				ok = false
 			}
+			ok = p.Body != ""
 		case "SMTPUTF8":
 			ext, twice, ok = ExtSMTPUTF8, p.UTF8, !hasValue
 			p.UTF8 = true
@@ -82,8 +79,8 @@ func parseMailParams(rest []byte, offered Extensions) (p MailParams, _ *Error) {
 			p.Auth = &s
 		case "RET":
 			ext, twice = ExtDSN, p.Return != ""
-			p.Return = DSNReturn(strings.ToUpper(string(value)))
-			ok = ok && (p.Return == ReturnFull || p.Return == ReturnHeaders)
+			p.Return = oneOf(value, ReturnFull, ReturnHeaders)
+			ok = p.Return != ""
 		case "ENVID":
 			ext, twice = ExtDSN, p.EnvelopeID != ""
 			d, e := decodeXtext(string(value))
@@ -116,6 +113,16 @@ func parseMailParams(rest []byte, offered Extensions) (p MailParams, _ *Error) {
 		seen |= ext
 	}
 	return p, nil
+}
+
+// oneOf gives the word that value is, in whatever case; empty when it is none.
+func oneOf[T ~string](value []byte, words ...T) T {
+	for _, w := range words {
+		if bytes.EqualFold(value, []byte(w)) {
+			return w
+		}
+	}
+	return ""
 }
 
 // parsePriority is priority-value (RFC 6710 s6): 0, or a digit with or without a minus; nil when it is malformed.
@@ -160,7 +167,7 @@ func parseRcptParams(rest []byte, offered Extensions) (p RcptParams, _ *Error) {
 		switch string(key) {
 		case "NOTIFY":
 			ext, twice = ExtDSN, p.Notify != 0
-			p.Notify = parseNotify(string(value))
+			p.Notify = parseNotify(value)
 			ok = ok && p.Notify != 0
 		case "ORCPT":
 			ext, twice = ExtDSN, p.OriginalRecipient != (OriginalRecipient{})
@@ -187,11 +194,11 @@ func parseRcptParams(rest []byte, offered Extensions) (p RcptParams, _ *Error) {
 }
 
 // parseNotify is the value of NOTIFY (RFC 3461 s4.1); 0 when it is malformed.
-func parseNotify(s string) (n Notify) {
+func parseNotify(value []byte) (n Notify) {
 words:
-	for word := range strings.SplitSeq(s, ",") {
+	for word := range bytes.SplitSeq(value, []byte(",")) {
 		for i, name := range notifyNames {
-			if strings.EqualFold(word, name) {
+			if bytes.EqualFold(word, []byte(name)) {
 				n |= 1 << i
 				continue words
 			}

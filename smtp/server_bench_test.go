@@ -41,21 +41,6 @@ func parseBenchLine() bool {
 	return err == nil
 }
 
-func TestParserDoesNotAllocate(t *testing.T) {
-	require.Zero(t, testing.AllocsPerRun(100, func() { parseBenchLine() }))
-	m := machine{settings: &settings{limits: Limits{}.withDefaults()}, in: input{buf: make([]byte, smallBuffer)}}
-	m.limits.Commands = -1
-	m.out = make([]byte, 0, 4096)
-	require.Zero(t, testing.AllocsPerRun(100, func() {
-		m.out = m.out[:0]
-		m.in.added(copy(m.in.space(), "NOOP\r\nVRFY\r\nRSET\r\nRCPT TO:<b@example.org>\r\n"))
-		m.errors = 0
-		for m.next() != eventInput {
-			m.answer(nil)
-		}
-	}))
-}
-
 // mailText is a message of n octets of short lines.
 func mailText(n int) []byte {
 	line := []byte("This is a line of a message that is about as long as such lines are usually.\r\n")
