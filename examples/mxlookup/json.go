@@ -31,6 +31,7 @@ type jsonError struct {
 	Temporary bool   `json:"temporary"`
 	Detail    string `json:"detail,omitempty"`
 	Extended  string `json:"extended,omitempty"`
+	Advice    string `json:"advice"`
 }
 
 type jsonPolicy struct {
@@ -81,7 +82,7 @@ func printJSON(w io.Writer, d decision) error {
 	var skipped []mxresolve.SkippedHost
 	var failures []tlsrpt.Outcome
 	if e := d.err; e != nil {
-		out.Error = &jsonError{e.Kind.String(), e.Code, e.Enhanced, e.Temporary, e.Detail, e.Extended}
+		out.Error = &jsonError{e.Kind.String(), e.Code, e.Enhanced, e.Temporary, e.Detail, e.Extended, advice(e)}
 		skipped, failures = e.Skipped, e.Failures
 	} else {
 		out.fill(d.plan)

@@ -50,6 +50,7 @@ func printTree(w io.Writer, d decision) {
 		if e.Extended != "" {
 			why.add("the name server says: %s", e.Extended)
 		}
+		root.add("what to do: %s", advice(e))
 		addSkipped(&root, e.Skipped)
 		addReports(&root, e.Failures, d.reports)
 		root.print(w, "")
