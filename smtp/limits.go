@@ -11,7 +11,7 @@ type Limits struct {
 
 	BadCommands  int // commands that were wrong in themselves, since the last accepted message, before 421; default 20
 	Refusals     int // MAIL and RCPT that the handler refused, since the last accepted message, before 421; default 200
-	Commands     int // commands other than RCPT and BDAT since the last accepted message before 421; default 200
+	Commands     int // commands other than RCPT and BDAT, and BDAT without content, since the last accepted message before 421; default 200
 	AuthFailures int // failed authentications of a connection before 421; default 3. RFC 4954 s4
 
 	AddressFailures int           // failed authentications of an address (IPv6: a /64) in 15 minutes, before further ones get 454; default 30
@@ -68,6 +68,7 @@ const (
 	maxAuthLine   = 12288 // RFC 4954 s4
 	smallBuffer   = 4 << 10
 	largeBuffer   = 32 << 10
+	maxSkipped    = 1 << 20          // of an over-long line
 	idleAfter     = time.Second / 20 // a connection that is silent for so long gives its buffers back
 	drainAllowed  = 1 << 20          // what may follow behind an over-large message, besides once more its limit
 	flushAt       = 8 << 10          // replies are written when they come to this, or when input is needed

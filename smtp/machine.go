@@ -64,6 +64,7 @@ type machine struct {
 	cut       bool // it was the server that ended the session
 	rejected  bool // the greeting was 5xx: nothing but QUIT is of use any more
 	skipping  bool // an over-long line is being thrown away
+	skipped   int  // how much of it so far
 	lineCount int  // command lines so far; the driver's deadline is for one
 	errors    int  // since the last accepted message
 	refusals  int
@@ -140,6 +141,10 @@ func (m *machine) line() ([]byte, bool) {
 			m.fail(replyChunkSyntax)
 			return nil, false
 		case i < 0: // RFC 5321 s4.5.3.1.4: one reply for the whole line
+			if m.skipped += len(p); m.skipped > maxSkipped {
+				m.fail(replyLineEndless)
+				return nil, false
+			}
 			m.skipping = true
 			m.in.take(len(p) - 1) // the last may be the CR of the end
 			return nil, false
@@ -147,7 +152,7 @@ func (m *machine) line() ([]byte, bool) {
 		m.in.take(i + 1)
 		if m.skipping || i+1 > m.lineLimit(p) {
 			whole := !m.skipping
-			m.skipping = false
+			m.skipping, m.skipped = false, 0
 			m.lineCount++
 			switch {
 			case m.state == stateResponse:

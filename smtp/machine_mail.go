@@ -224,6 +224,11 @@ func (m *machine) commandBdat(arg []byte, instead *Error) event {
 	case m.accepted == 0:
 		return m.discard(m.nobody())
 	}
+	if size == 0 && !hasLast { // of such there may be no end
+		if m.commands++; over(m.commands, m.limits.Commands) {
+			return m.fail(replyTooManyCmds)
+		}
+	}
 	m.state = stateChunk
 	if m.transaction == transactionOpen {
 		m.transaction = transactionChunks
@@ -237,6 +242,9 @@ func (m *machine) commandBdat(arg []byte, instead *Error) event {
 
 // discard takes a refused chunk out of the stream before the reply is given.
 func (m *machine) discard(why *Error) event {
+	if m.commands++; over(m.commands, m.limits.Commands) {
+		return m.fail(replyTooManyCmds)
+	}
 	m.content.begin(LinesKeep, m.limits.MessageSize, false)
 	m.content.fault = why
 	m.state = stateDiscard

@@ -11,6 +11,7 @@ var (
 	replyUnknown        = &Error{Code: 500, Enhanced: EnhancedCode{5, 5, 2}, Text: "command not recognized"}
 	replySyntax         = &Error{Code: 500, Enhanced: EnhancedCode{5, 5, 2}, Text: "line holds control characters"}
 	replyLineLong       = &Error{Code: 500, Enhanced: EnhancedCode{5, 5, 2}, Text: "line too long"} // RFC 5321 s4.5.3.1.4
+	replyLineEndless    = &Error{Code: 421, Enhanced: EnhancedCode{4, 5, 2}, Text: "line far too long; closing connection"}
 	replyBareLF         = &Error{Code: 421, Enhanced: EnhancedCode{4, 5, 2}, Text: "bare LF received, lines end in CRLF; closing connection"}
 	replyNotSMTP        = &Error{Code: 421, Enhanced: EnhancedCode{4, 7, 0}, Text: "this is a mail server; closing connection"}
 	replyNoArgument     = &Error{Code: 501, Enhanced: EnhancedCode{5, 5, 4}, Text: "command takes no argument"}

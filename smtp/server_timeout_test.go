@@ -125,6 +125,22 @@ func TestChunkTimeouts(t *testing.T) {
 	})
 }
 
+// A line that has no end is not read for ever.
+func TestEndlessLine(t *testing.T) {
+	t.Parallel()
+	w := serve(t, &Server{}).hello()
+	go func() {
+		for block := strings.Repeat("x", 10_000); ; {
+			if _, err := io.WriteString(w.conn, block); err != nil {
+				return
+			}
+		}
+	}()
+	w.reply("421 4.5.2")
+	w.conn.Close()
+	<-w.done
+}
+
 // A client that sends an octet a minute is never silent for DataTimeout, and is cut by its rate.
 func TestMinRate(t *testing.T) {
 	t.Parallel()
@@ -146,6 +162,17 @@ func TestMinRate(t *testing.T) {
 		}
 		w.ask(".", "250 ")
 		w.quit()
+	})
+	synctest.Test(t, func(t *testing.T) { // chunks of an octet, each of them in time
+		w := serve(t, &Server{}).hello().mail()
+		within(t, 3*time.Minute, 8*time.Minute, func() {
+			defer trickle(w, "BDAT 1\r\nx", time.Minute)()
+			for range 4 {
+				w.reply("250 ")
+			}
+			w.reply("421 4.4.2")
+		})
+		require.ErrorIs(t, <-w.done, os.ErrDeadlineExceeded)
 	})
 	synctest.Test(t, func(t *testing.T) { // the handler's own time is not the client's fault
 		srv := &Server{Handler: HandlerFunc(func(_ context.Context, _ *Peer, _ *Envelope, m io.Reader) error {

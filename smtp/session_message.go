@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
+	"os"
 	"time"
 )
 
@@ -186,16 +188,24 @@ func (r *messageReader) next() []byte {
 	return nil
 }
 
+var errTooSlow = fmt.Errorf("smtp: the chunks come too slowly: %w", os.ErrDeadlineExceeded)
+
 var errTooLarge = errors.New("smtp: the client went on far beyond the limit of message size")
 
 // nextChunk waits for the next BDAT. Commands that end the transaction are left for the session's loop.
 func (r *messageReader) nextChunk() {
 	x := r.x
 	for {
+		now := time.Now()
 		e, err := x.next()
+		r.waited += time.Since(now)
 		switch {
 		case err != nil:
 			r.lose(err)
+			return
+		case e == eventChunk && r.patience() < 0: // chunks that are small and far between
+			x.m.close(replyTimeout)
+			r.lose(errTooSlow)
 			return
 		case e == eventChunk:
 			return
@@ -232,6 +242,15 @@ func (r *messageReader) drain(refused bool) {
 	}
 }
 
+// patience is how long in all the client may still let the server wait.
+func (r *messageReader) patience() time.Duration {
+	l := &r.x.m.limits
+	if l.DataTimeout < 0 || l.MinRate <= 0 {
+		return math.MaxInt64
+	}
+	return l.DataTimeout + time.Duration(r.x.m.content.size/l.MinRate)*time.Second - r.waited
+}
+
 // fill reads more of the content. The client may not be silent for longer than DataTimeout, nor make the server wait for longer in all than its rate
 // allows.
 func (r *messageReader) fill() {
@@ -243,11 +262,7 @@ func (r *messageReader) fill() {
 	}
 	var deadline time.Time
 	if l := &x.m.limits; l.DataTimeout >= 0 {
-		allowed := l.DataTimeout
-		if l.MinRate > 0 {
-			allowed = min(allowed, l.DataTimeout+time.Duration(x.m.content.size/l.MinRate)*time.Second-r.waited)
-		}
-		deadline = now.Add(allowed)
+		deadline = now.Add(min(l.DataTimeout, r.patience()))
 	}
 	space := x.m.in.space()
 	if len(space) == 0 {
