@@ -153,13 +153,13 @@ func (x *index) next(now time.Time, free func(string) bool) (*work, time.Time) {
 	}()
 	for len(x.heap) > 0 {
 		d := x.heap[0]
+		w := d.works[0]
+		if w.due.After(now) { // as are all that follow
+			return nil, w.due
+		}
 		if !free(d.name) {
 			aside = append(aside, heap.Pop(&x.heap).(*domainQueue))
 			continue
-		}
-		w := d.works[0]
-		if w.due.After(now) {
-			return nil, w.due
 		}
 		x.remove(w)
 		return w, time.Time{}

@@ -393,24 +393,3 @@ func FuzzRecord(f *testing.F) {
 		_, _ = decodeStates(b)
 	})
 }
-
-func BenchmarkAdd(b *testing.B) {
-	for _, writers := range []int{1, 16, 128} {
-		b.Run(fmt.Sprint(writers), func(b *testing.B) {
-			l, err := OpenLog(b.TempDir(), LogOptions{})
-			require.NoError(b, err)
-			defer l.Close()
-			m := message(b, "bob@recipient.test")
-			c := smtp.BytesContent(make([]byte, 2048))
-			b.ReportAllocs()
-			b.SetParallelism(max(1, writers/2))
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if _, err := l.Add(b.Context(), m, nil, c); err != nil {
-						b.Error(err)
-					}
-				}
-			})
-		})
-	}
-}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -68,6 +69,43 @@ func TestDeadServerIsLeftAlone(t *testing.T) {
 		require.Len(t, w.mail("mx.a.test"), many)
 		cancel()
 		require.NoError(t, <-done)
+	})
+}
+
+// TestManyDomains has due mail for many domains, and more than may be under way: nobody looks at all of them for each delivery.
+func TestManyDomains(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		w.queue.MaxParallel, w.queue.MaxPerDomain = 4, 2
+		w.host("mx.a.test", "192.0.2.1:25", nil)
+		const domains = 500
+		for i := range domains {
+			domain := fmt.Sprintf("%d.test", i)
+			w.routes[domain] = []Host{{Name: "mx.a.test", Addrs: []string{"192.0.2.1:25"}}}
+			w.send("", "x@"+domain, "y@"+domain)
+		}
+		asked := &asking{Log: store}
+		w.queue.Store = asked
+		w.run()
+		require.Len(t, w.mail("mx.a.test"), domains)
+		require.Less(t, int(asked.times.Load()), 10*domains)
+		require.NotZero(t, asked.times.Load())
+	})
+}
+
+// asking counts how often a store asks whether a domain is free.
+type asking struct {
+	*Log
+	times atomic.Int64
+}
+
+func (a *asking) Claim(ctx context.Context, now time.Time, free func(string) bool) (*Job, time.Time, error) {
+	return a.Log.Claim(ctx, now, func(domain string) bool {
+		a.times.Add(1)
+		return free(domain)
 	})
 }
 

@@ -98,7 +98,7 @@ func (q *Queue) Enqueue(ctx context.Context, e *smtp.Envelope, prefix []byte, c 
 	return id, nil
 }
 
-// Run delivers until the context ends. Deliveries that are under way then get Drain to come to an end. It returns nil after that, or the error of the store.
+// Run delivers until the context ends. Deliveries that are under way then get Drain to come to an end. It returns nil after that. Errors of the store are logged, and what failed is tried again.
 // Only one Run may be active.
 func (q *Queue) Run(ctx context.Context) error {
 	q.setup()
@@ -111,22 +111,25 @@ func (q *Queue) Run(ctx context.Context) error {
 	var jobs sync.WaitGroup
 	finished := make(chan struct{}, 1)
 	for ctx.Err() == nil {
-		job, next, err := q.Store.Claim(ctx, time.Now(), q.free)
-		if err != nil {
-			q.Logger.LogAttrs(ctx, slog.LevelError, "the queue's store failed", slog.Any("error", err))
-			next = time.Now().Add(time.Second)
-		}
-		if job != nil {
-			q.count(job.Domain, 1)
-			jobs.Go(func() {
-				q.deliver(work, job)
-				q.count(job.Domain, -1)
-				select {
-				case finished <- struct{}{}:
-				default:
-				}
-			})
-			continue
+		var next time.Time
+		if !q.full() { // or the store would look at everything that is due, and find nothing that may go
+			job, at, err := q.Store.Claim(ctx, time.Now(), q.free)
+			if next = at; err != nil {
+				q.Logger.LogAttrs(ctx, slog.LevelError, "the queue's store failed", slog.Any("error", err))
+				next = time.Now().Add(time.Second)
+			}
+			if job != nil {
+				q.count(job.Domain, 1)
+				jobs.Go(func() {
+					q.deliver(work, job)
+					q.count(job.Domain, -1)
+					select {
+					case finished <- struct{}{}:
+					default:
+					}
+				})
+				continue
+			}
 		}
 		timer := time.NewTimer(untilNext(next))
 		select {
@@ -162,7 +165,14 @@ func untilNext(next time.Time) time.Duration {
 func (q *Queue) free(domain string) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.total < q.MaxParallel && q.domains[domain] < q.MaxPerDomain
+	return q.domains[domain] < q.MaxPerDomain
+}
+
+// full tells whether as many deliveries as may be are under way.
+func (q *Queue) full() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.total >= q.MaxParallel
 }
 
 func (q *Queue) count(domain string, n int) {
