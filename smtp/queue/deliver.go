@@ -210,6 +210,9 @@ func (q *Queue) judge(ctx context.Context, j *Job, n int, o outcome) State {
 	}
 	to := j.Message.Envelope.To[j.Indexes[n]].Path
 	level, text := slog.LevelInfo, [...]string{"delayed", "delivered", "failed"}[s.Phase]
+	if s.Phase == Failed && j.Message.Envelope.From.IsNull() {
+		level = slog.LevelWarn // nobody else hears of it (RFC 3461 s5.2)
+	}
 	attrs := []slog.Attr{slog.String("id", j.ID.String()), slog.String("to", to.String()), slog.String("remote", o.remote), slog.Int("attempt", s.Attempts)}
 	if o.err != nil {
 		attrs = append(attrs, slog.Any("error", o.err))

@@ -98,6 +98,9 @@ func (q *Queue) report(to smtp.Recipient, s State, action report.DSNAction) repo
 	return r
 }
 
+// maxReturned is how large a message may be to come back as a whole to a sender who did not say.
+const maxReturned = 256 << 10
+
 func (q *Queue) sendNotice(ctx context.Context, j *Job, about []report.DSNRecipient) error {
 	m := j.Message.Envelope
 	to := smtp.ForwardPath{Mailbox: m.From.Mailbox}
@@ -105,7 +108,7 @@ func (q *Queue) sendNotice(ctx context.Context, j *Job, about []report.DSNRecipi
 		From: mime.Addr("Mail Delivery System", "mailer-daemon@"+q.Hostname), To: mime.Addr("", m.From.Mailbox.String()),
 		EnvelopeID: m.Params.EnvelopeID, ReportingMTA: q.Hostname, Arrived: j.Message.Queued,
 		Recipients: about, Original: j.Content, UTF8: m.Params.UTF8, OriginalUTF8: m.Params.UTF8,
-		HeadersOnly: m.Params.Return == smtp.ReturnHeaders || !anyFailed(about), // RFC 3461 s6.2
+		HeadersOnly: m.Params.Return == smtp.ReturnHeaders || !anyFailed(about) || m.Params.Return == "" && j.Content.Size() > maxReturned, // RFC 3461 s4.3, s6.2
 	}
 	composed, err := q.compose(ctx, to, &dsn)
 	if err != nil && ctx.Err() == nil {
