@@ -85,7 +85,8 @@ maximal_backoff_time = 1s
 queue_run_delay = 1s
 `
 
-func startPostfix(t *testing.T) *postfix {
+// startPostfix starts an instance. config and services are added to its main.cf and master.cf.
+func startPostfix(t *testing.T, config, services string) *postfix {
 	t.Helper()
 	program(t, "postfix")
 	needRoot(t, "postfix")
@@ -98,8 +99,8 @@ func startPostfix(t *testing.T) *postfix {
 		require.NoError(t, os.Mkdir(filepath.Join(dir, name), 0o755))
 	}
 	conf := filepath.Join(dir, "conf")
-	write(t, conf, "main.cf", postfixConfig, dir, id.key, id.cert, id.authority, portOf(t, p.sink.Addr), portOf(t, p.lmtp.Addr))
-	write(t, conf, "master.cf", postfixServices, port)
+	write(t, conf, "main.cf", postfixConfig+config, dir, id.key, id.cert, id.authority, portOf(t, p.sink.Addr), portOf(t, p.lmtp.Addr))
+	write(t, conf, "master.cf", postfixServices+services, port)
 	must(t, dir, "", "chown", "postfix", filepath.Join(dir, "data"))
 	p.log = func() string {
 		b, _ := os.ReadFile(filepath.Join(dir, "log"))
@@ -124,7 +125,7 @@ func startPostfix(t *testing.T) *postfix {
 // TestPostfix sends from the client to Postfix, and Postfix relays to the server: each is peer to the other in both roles.
 func TestPostfix(t *testing.T) {
 	t.Parallel()
-	p := startPostfix(t)
+	p := startPostfix(t, "", "")
 	letter := func(subject, body string) smtp.StringContent {
 		return smtp.StringContent("From: alice@example.org\r\nTo: bob@example.net\r\nSubject: " + subject + "\r\nDate: Sat, 21 Nov 2026 10:00:00 +0000\r\nMessage-ID: <" + subject + "@example.org>\r\n\r\n" + body)
 	}
