@@ -317,6 +317,24 @@ func TestStartTLS(t *testing.T) {
 	})
 }
 
+// TestPipelinedBehindAuth: what is sent along is obeyed in turn, after it. There is no security layer that could begin in between.
+func TestPipelinedBehindAuth(t *testing.T) {
+	t.Parallel()
+	for _, auth := range []string{"a AUTHENTICATE PLAIN AGFsaWNlAHNlY3JldA==\r\n", "a AUTHENTICATE PLAIN\r\nAGFsaWNlAHNlY3JldA==\r\n", "a LOGIN alice {6+}\r\nsecret\r\n"} {
+		c := connect(t, newServer(t))
+		c.line()
+		c.send("x SELECT INBOX\r\n" + auth + "b SELECT INBOX\r\nc LOGOUT\r\n")
+		require.Contains(t, c.line(), "x BAD ")
+		_, end := c.rest("a")
+		require.Contains(t, end, "OK [CAPABILITY ")
+		_, end = c.rest("b")
+		require.Contains(t, end, "OK [READ-WRITE]")
+		_, end = c.rest("c")
+		require.Contains(t, end, "OK ")
+		require.NoError(t, <-c.done)
+	}
+}
+
 // TestCapabilities are offered in every state: some clients ask only once, before login.
 func TestCapabilities(t *testing.T) {
 	t.Parallel()

@@ -9,7 +9,7 @@ type Limits struct {
 	Recipients  int   // accepted recipients of a message; further ones get 452; default 1000. RFC 5321 s4.5.3.1.8
 	LineLength  int   // octets of a command line with its CRLF; default 2048. AUTH lines may have 12288. RFC 5321 s4.5.3.1.4, RFC 4954 s4
 
-	BadCommands  int // commands that were wrong in themselves, since the last accepted message, before 421; default 20
+	BadCommands  int // commands that were wrong in themselves, since the last accepted message; the last of them gets 421; default 20
 	Refusals     int // MAIL and RCPT that the handler refused, since the last accepted message, before 421; default 200
 	Commands     int // commands other than RCPT and BDAT, and BDAT without content, since the last accepted message before 421; default 200
 	AuthFailures int // failed authentications of a connection before 421; default 3. RFC 4954 s4

@@ -61,12 +61,12 @@ type machine struct {
 	accepted int // recipients
 	content  content
 
-	cut       bool // it was the server that ended the session
-	rejected  bool // the greeting was 5xx: nothing but QUIT is of use any more
-	skipping  bool // an over-long line is being thrown away
-	skipped   int  // how much of it so far
-	lineCount int  // command lines so far; the driver's deadline is for one
-	errors    int  // since the last accepted message
+	cut       *Error // why the server has ended the session; nil: it has not
+	rejected  bool   // the greeting was 5xx: nothing but QUIT is of use any more
+	skipping  bool   // an over-long line is being thrown away
+	skipped   int    // how much of it so far
+	lineCount int    // command lines so far; the driver's deadline is for one
+	errors    int    // since the last accepted message
 	refusals  int
 	commands  int
 	rcpts     int // RCPT commands of this transaction
@@ -302,7 +302,7 @@ func (m *machine) enhanced(e EnhancedCode) EnhancedCode {
 
 // fail answers a command that was wrong in itself. Too many of them end the session.
 func (m *machine) fail(err *Error) event {
-	if m.errors++; err.Code != 421 && over(m.errors, m.limits.BadCommands) {
+	if m.errors++; err.Code != 421 && m.limits.BadCommands >= 0 && m.errors >= m.limits.BadCommands {
 		err = replyTooManyErrors
 	}
 	return m.refuse(err)
@@ -312,7 +312,7 @@ func (m *machine) fail(err *Error) event {
 func (m *machine) refuse(err *Error) event {
 	m.say(err.Code, err.Enhanced, err.Text)
 	if err.Code == 421 {
-		m.state, m.cut = stateClosed, true
+		m.state, m.cut = stateClosed, err
 		return eventClosed
 	}
 	return eventInput
@@ -322,7 +322,7 @@ func (m *machine) refuse(err *Error) event {
 func (m *machine) close(why *Error) {
 	if m.state != stateClosed {
 		m.refuse(why)
-		m.state, m.cut = stateClosed, true
+		m.state, m.cut = stateClosed, why
 	}
 }
 

@@ -323,7 +323,7 @@ func (m *machine) finish(err *Error, each []*Error, text string) {
 		if result != nil {
 			m.say(result.Code, result.Enhanced, result.Text)
 			if result.Code == 421 {
-				m.state, m.cut = stateClosed, true
+				m.state, m.cut = stateClosed, result
 			}
 			continue
 		}

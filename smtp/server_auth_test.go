@@ -155,3 +155,20 @@ func TestAuthLimits(t *testing.T) {
 		})
 	}
 }
+
+// What is sent along with AUTH is obeyed in turn, after it: a client should wait (RFC 2920 s3.1), but there is no security layer that could begin in between.
+func TestPipelinedBehindAuth(t *testing.T) {
+	t.Parallel()
+	for _, auth := range []string{"AUTH PLAIN AGFsaWNlAHNlY3JldA==\r\n", "AUTH PLAIN\r\nAGFsaWNlAHNlY3JldA==\r\n"} {
+		w := serve(t, &Server{Mode: Submission, Auth: fileAuth{}, InsecureAuth: true}).hello()
+		w.send("MAIL FROM:<a@example.org>\r\n" + auth + "MAIL FROM:<a@example.org>\r\nQUIT\r\n")
+		w.reply("530 ")
+		if strings.Count(auth, "\n") > 1 {
+			w.reply("334 ")
+		}
+		w.reply("235 ")
+		w.reply("250 2.1.0")
+		w.reply("221 ")
+		require.NoError(t, w.closed())
+	}
+}

@@ -22,7 +22,7 @@ func TestConnectRefused(t *testing.T) {
 	} {
 		w := serve(t, &Server{Handler: refusing{err}})
 		w.reply(want)
-		require.NoError(t, w.closed())
+		require.ErrorContains(t, w.closed(), want)
 	}
 }
 
@@ -56,10 +56,10 @@ func TestConnectRejected(t *testing.T) {
 	t.Run("no end", func(t *testing.T) {
 		t.Parallel()
 		w := reject(t)
-		for range 20 {
+		for range 19 {
 			w.ask("NOOP", "503")
 		}
 		w.ask("NOOP", "421 4.7.0")
-		require.NoError(t, w.closed())
+		require.ErrorContains(t, w.closed(), "too many errors")
 	})
 }

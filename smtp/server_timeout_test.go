@@ -377,7 +377,7 @@ func TestConnectionLimitPerAddress(t *testing.T) {
 		other := from(t, srv, "192.0.2.9", false).hello()
 		other.ask("XCLIENT NAME=client.example", "220 ")
 		other.ask("XCLIENT ADDR=203.0.113.7", "421 4.7.0")
-		require.NoError(t, other.closed())
+		require.ErrorIs(t, other.closed(), replyTooManyFrom)
 		from(t, srv, "192.0.2.9", false).hello()
 	}
 	one.quit()

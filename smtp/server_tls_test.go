@@ -67,7 +67,7 @@ func TestStartTLSInjection(t *testing.T) {
 	w := serve(t, &Server{Handler: r, TLSConfig: ca.Server("mx.example.org")}).hello()
 	w.send("STARTTLS\r\nEHLO evil.example\r\nMAIL FROM:<evil@example.org>\r\n")
 	w.reply("421 4.7.0")
-	require.NoError(t, w.closed())
+	require.ErrorContains(t, w.closed(), "data behind STARTTLS")
 	require.Empty(t, r.log())
 }
 

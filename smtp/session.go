@@ -49,7 +49,8 @@ type session struct {
 }
 
 // ServeConn serves one connection and closes it. It is for connections that did not come from a listener. The session ends with ctx.
-// It returns nil when the client said QUIT or left outside of a transaction.
+// It returns nil when the client said QUIT or left outside of a transaction, ErrServerClosed after Shutdown or Close, and else why the session ended: an
+// *Error is the reply with which the server ended it.
 //
 // The functions from here down to the read that an idle connection waits in have small frames: with them its stack stays at 4 KiB.
 func (s *Server) ServeConn(ctx context.Context, c net.Conn) (err error) {
@@ -101,7 +102,6 @@ func refuse(c net.Conn, err error) error {
 
 // end is deferred by ServeConn. A handler that panics costs its own connection only.
 func (x *session) end(err *error) {
-	s := x.srv
 	defer x.link.End()
 	defer x.release()
 	if r := recover(); r != nil {
@@ -114,9 +114,12 @@ func (x *session) end(err *error) {
 		*err = f
 	}
 	x.bye()
-	if s.group.Stopping() && (*err == nil || x.base.Err() != nil) {
+	if why := x.m.cut; *err == nil && why == replyShutdown {
 		*err = ErrServerClosed
+	} else if *err == nil && why != nil {
+		*err = why
 	}
+	*err = x.link.Err(*err)
 	if *err == nil {
 		x.log("disconnected")
 	} else {

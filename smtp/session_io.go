@@ -183,7 +183,7 @@ func (x *session) bye() {
 		t.CloseWrite() // close_notify, so that the end cannot be taken for a cut (RFC 8446 s6.1)
 	}
 	c, ok := x.raw.(interface{ CloseWrite() error })
-	if !ok || !x.m.cut {
+	if !ok || x.m.cut == nil {
 		return
 	}
 	c.CloseWrite()
