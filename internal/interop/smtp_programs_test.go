@@ -116,6 +116,27 @@ func TestMechanismsOfMsmtp(t *testing.T) {
 	}
 }
 
+// TestMechanismsOfGsasl does the same with gsasl, which has channel binding; swaks has no SCRAM at all, and the msmtp of Debian 12 none with -PLUS.
+func TestMechanismsOfGsasl(t *testing.T) {
+	t.Parallel()
+	program(t, "gsasl")
+	s := startSubmission(t, nil)
+	for _, mechanism := range []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "PLAIN", "LOGIN"} {
+		t.Run(mechanism, func(t *testing.T) {
+			args := []string{"--smtp", "--connect=localhost:" + s.port, "--starttls", "--x509-ca-file=" + s.id.authority, "--mechanism=" + mechanism, "--authentication-id=alice", "--authorization-id="}
+			if !strings.HasSuffix(mechanism, "-PLUS") {
+				args = append(args, "--no-cb")
+			}
+			o := must(t, s.dir, "", "gsasl", append(args, "--password=wonder land")...)
+			require.Contains(t, o.stdout, "235 2.7.0")
+			require.Contains(t, o.stderr, "server trusted")
+			o = run(t, s.dir, "", "gsasl", append(args, "--password=guess")...)
+			require.NotZero(t, o.code)
+			require.Contains(t, o.stdout, "535 5.7.8")
+		})
+	}
+}
+
 // TestMechanismsOfCurl does the same with curl, which uses XOAUTH2 where there is no OAUTHBEARER.
 func TestMechanismsOfCurl(t *testing.T) {
 	t.Parallel()
