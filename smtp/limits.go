@@ -66,7 +66,7 @@ func over[T int | int64](n, limit T) bool { return limit >= 0 && n > limit }
 
 const (
 	maxAuthLine   = 12288 // RFC 4954 s4
-	smallBuffer   = 4 << 10
+	smallBuffer   = 8 << 10
 	largeBuffer   = 32 << 10
 	maxSkipped    = 1 << 20          // of an over-long line
 	idleAfter     = time.Second / 20 // a connection that is silent for so long gives its buffers back
