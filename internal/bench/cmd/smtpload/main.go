@@ -1,7 +1,8 @@
 // Command smtpload compares what a message costs SMTP servers. It starts each server as a process of its own, has Postfix's smtp-source send messages over
 // 20 sessions, with and without connecting anew for each message, and prints the processor time of the server for one message and its ratio.
 //
-//	go run ./cmd/smtpload                 # all cases, best of three rounds
+//	go run ./cmd/smtpload                         # all cases, best of three rounds
+//	go run ./cmd/smtpload -rounds 30 -divide 10   # many short rounds, for a machine that has other work too
 //	go run ./cmd/smtpload -rounds 1 -size 1024
 //	go run ./cmd/smtpload -rounds 1 -size 1024 -servers mailroom -cpuprofile /tmp/smtp.prof
 //
@@ -35,7 +36,7 @@ var cases = []struct{ size, count int }{{1 << 10, 20_000}, {4 << 10, 15_000}, {6
 const sessions = 20
 
 func main() {
-	rounds := flag.Int("rounds", 3, "how often each case is run; the run with the least processor time counts")
+	rounds := flag.Int("rounds", 3, "how often each case is run; the least processor time counts")
 	only := flag.Int("size", 0, "only messages of so many octets")
 	connections := flag.String("connections", "", "only this way: new (one a message) or reused")
 	divide := flag.Int("divide", 1, "send that many times fewer messages")
@@ -100,10 +101,16 @@ func program(name string) (string, error) {
 	return exec.LookPath("/usr/sbin/" + name)
 }
 
-// cost is what one message took.
+// cost is the least that a case took in any round.
 type cost struct {
-	cpu, wall time.Duration
+	start time.Duration // processor time to start and to serve the first sessions
+	cpu   time.Duration // for the messages as well
+	wall  time.Duration // of that
+	count int
 }
+
+func (c cost) message() time.Duration { return max(c.cpu-c.start, 1) / time.Duration(c.count) }
+func (c cost) rate() float64          { return float64(c.count) / c.wall.Seconds() }
 
 func (c *comparison) run() error {
 	var err error
@@ -132,15 +139,17 @@ func (c *comparison) run() error {
 				continue
 			}
 			best := make(map[string]cost)
+			count := max(sessions, k.count/c.divide)
 			for range c.rounds { // in turns, so that a noisy minute does not hit one server alone
 				for _, s := range c.servers {
-					got, err := c.measure(s, k.size, max(sessions, k.count/c.divide), reuse)
+					got, err := c.measure(s, k.size, count, reuse)
 					if err != nil {
 						return fmt.Errorf("%s: %w", s, err)
 					}
-					if old, ok := best[s]; !ok || got.cpu < old.cpu {
-						best[s] = got
+					if old, ok := best[s]; ok {
+						got.start, got.cpu, got.wall = min(got.start, old.start), min(got.cpu, old.cpu), min(got.wall, old.wall)
 					}
+					best[s] = got
 				}
 			}
 			report(c.servers, best, k.size, reuse)
@@ -156,23 +165,22 @@ func report(measured []string, best map[string]cost, size int, reuse bool) {
 	}
 	fmt.Printf("| %d KiB | %s |", size>>10, kind)
 	for _, s := range measured {
-		fmt.Printf(" %.1f | %.0f |", float64(best[s].cpu.Nanoseconds())/1e3, 1/best[s].wall.Seconds())
+		fmt.Printf(" %.1f | %.0f |", float64(best[s].message().Nanoseconds())/1e3, best[s].rate())
 	}
 	for _, s := range measured[1:] {
-		fmt.Printf(" %.2f |", float64(best[measured[0]].cpu)/float64(best[s].cpu))
+		fmt.Printf(" %.2f |", float64(best[measured[0]].message())/float64(best[s].message()))
 	}
 	fmt.Println()
 }
 
-// measure runs a server for count messages. What it takes to start and to serve the first sessions is measured before, and taken off.
+// measure runs a server twice: for its first sessions, and for count messages more.
 func (c *comparison) measure(server string, size, count int, reuse bool) (cost, error) {
 	start, _, err := c.load(server, size, sessions, reuse)
 	if err != nil {
 		return cost{}, err
 	}
 	cpu, wall, err := c.load(server, size, sessions+count, reuse)
-	n := time.Duration(count)
-	return cost{max(cpu-start, 1) / n, wall / n}, err
+	return cost{start, cpu, wall, count}, err
 }
 
 func (c *comparison) load(server string, size, count int, reuse bool) (cpu, wall time.Duration, err error) {
