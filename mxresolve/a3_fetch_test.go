@@ -1,13 +1,19 @@
 package mxresolve_test
 
 import (
+	"context"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gomailroom/mailroom/internal/certs"
+	"github.com/gomailroom/mailroom/internal/memnet"
 	"github.com/gomailroom/mailroom/mxresolve"
 	"github.com/gomailroom/mailroom/mxresolve/dnstest"
 	"github.com/gomailroom/mailroom/mxresolve/tlsrpt"
@@ -151,4 +157,55 @@ func TestA3_04_PolicyHostAddresses(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestA3_04_ManyFetches: mail to a stranger's many domains, whose policy hosts never answer, must not open a connection for each.
+func TestA3_04_ManyFetches(t *testing.T) {
+	zone := "*.flood.test. MX 10 a.example.org.\n*.flood.test. A 192.0.2.80\n*.flood.test. TXT \"v=STSv1; id=1\"\n"
+	inBubble(t, zone, func(t *testing.T, _ *policyHost, _ *dnstest.Server, r *mxresolve.Resolver) {
+		var open, most atomic.Int32
+		r.STS.Dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+			n := open.Add(1)
+			defer open.Add(-1)
+			for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+			}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		r.STS.Timeout = 10 * time.Second
+		var wg sync.WaitGroup
+		for i := range 300 {
+			wg.Go(func() {
+				ctx, cancel := contextWithTimeout(30 * time.Second)
+				defer cancel()
+				p, err := r.Resolve(ctx, fmt.Sprintf("d%d.flood.test", i))
+				if err != nil || p.Policy != nil {
+					t.Errorf("%v %v", p, err)
+				}
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 100, most.Load())
+	})
+}
+
+// TestA3_04_SilentPolicyHost: one that takes connections and says nothing, not even of TLS. Nothing of it is left when the fetch has ended.
+func TestA3_04_SilentPolicyHost(t *testing.T) {
+	inBubble(t, "", func(t *testing.T, _ *policyHost, _ *dnstest.Server, r *mxresolve.Resolver) {
+		theirs := make(chan net.Conn, 1)
+		r.STS.Dial = func(context.Context, string, string) (net.Conn, error) {
+			a, b := memnet.Pipe()
+			theirs <- b
+			return a, nil
+		}
+		begin := time.Now()
+		p := mustPlan(t, r, "example.org")
+		require.Equal(t, time.Minute, time.Since(begin))
+		require.Equal(t, []tlsrpt.Result{tlsrpt.STSPolicyFetchError}, results(p.Failures))
+		b := <-theirs
+		b.SetReadDeadline(time.Now().Add(time.Hour))
+		_, err := io.Copy(io.Discard, b)
+		require.NoError(t, err, "the connection was closed")
+		require.Equal(t, time.Minute, time.Since(begin))
+	})
 }

@@ -94,6 +94,7 @@
 //	time in the cache                       TTL, at most 24 h; negative answers 3 h; failures 5 s to 5 min
 //	fetch of an MTA-STS policy              1 min, 64 KiB      STS.Timeout
 //	  after a failure, not again for        5 min
+//	  at the same time                      100
 //	  policies kept without a store         32 MiB
 //	addresses in plans                      not loopback, unspecified, multicast, link-local: AllowLoopback, Refuse
 //

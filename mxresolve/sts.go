@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"net"
-	"net/http"
 	"sync"
 	"time"
 
@@ -35,6 +34,7 @@ const (
 	stsRefresh   = 24 * time.Hour  // RFC 8461 s3.3: a suggested refresh frequency is once per day
 	stsBackoff   = 5 * time.Minute // RFC 8461 s3.3: no other try of the same id within
 	stsStoreSize = 32 << 20
+	stsFetches   = 100 // at the same time
 )
 
 // sts is the working part of an STS.
@@ -42,11 +42,12 @@ type sts struct {
 	e       *engine
 	store   STSStore
 	roots   *x509.CertPool
-	client  *http.Client
+	dial    func(ctx context.Context, network, addr string) (net.Conn, error)
 	timeout time.Duration
 	stop    context.CancelFunc
 	ctx     context.Context         // ends with the Resolver
 	failed  *lru[string, *stsFetch] // the last failures by domain
+	slots   chan struct{}           // of fetches
 
 	mu      sync.Mutex
 	fetches map[string]*stsFetch
@@ -62,14 +63,16 @@ type stsFetch struct {
 }
 
 func newSTS(e *engine, conf *STS) *sts {
-	s := &sts{e: e, store: conf.Store, roots: conf.RootCAs, timeout: conf.Timeout, failed: newLRU[string, *stsFetch](10_000), fetches: map[string]*stsFetch{}}
+	s := &sts{e: e, store: conf.Store, roots: conf.RootCAs, timeout: conf.Timeout, failed: newLRU[string, *stsFetch](10_000), fetches: map[string]*stsFetch{}, slots: make(chan struct{}, stsFetches)}
 	if s.store == nil {
 		s.store = newSTSMemory(stsStoreSize)
 	}
 	if s.timeout <= 0 {
 		s.timeout = time.Minute
 	}
-	s.client = s.newClient(conf.Dial)
+	if s.dial = conf.Dial; s.dial == nil {
+		s.dial = new(net.Dialer).DialContext
+	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }

@@ -21,11 +21,9 @@ const (
 	stsConnect = 15 * time.Second
 )
 
-// newClient makes the HTTP client: no redirects, no cache, no proxy, no compression, no cookies, a connection per fetch.
-func (s *sts) newClient(dial func(ctx context.Context, network, addr string) (net.Conn, error)) *http.Client {
-	if dial == nil {
-		dial = new(net.Dialer).DialContext
-	}
+// client makes the HTTP client of one fetch: no redirects, no cache, no proxy, no compression, no cookies. What it opens ends with ctx: a
+// transport by itself goes on dialing and shaking hands for a request that was given up.
+func (s *sts) client(ctx context.Context) *http.Client {
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // RFC 8461 s3.3
 		Transport: &http.Transport{
@@ -33,15 +31,19 @@ func (s *sts) newClient(dial func(ctx context.Context, network, addr string) (ne
 			DisableKeepAlives:      true,
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: stsMaxSize,
-			DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-				return s.dial(ctx, dial, addr)
+			DialContext: func(_ context.Context, _, addr string) (net.Conn, error) {
+				nc, err := s.dialHost(ctx, addr)
+				if err == nil {
+					context.AfterFunc(ctx, func() { nc.Close() })
+				}
+				return nc, err
 			},
 		},
 	}
 }
 
-// dial looks a policy host up and connects to the first of its addresses that answers.
-func (s *sts) dial(ctx context.Context, dial func(ctx context.Context, network, addr string) (net.Conn, error), addr string) (net.Conn, error) {
+// dialHost looks a policy host up and connects to the first of its addresses that answers.
+func (s *sts) dialHost(ctx context.Context, addr string) (net.Conn, error) {
 	host, port, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
@@ -55,10 +57,10 @@ func (s *sts) dial(ctx context.Context, dial func(ctx context.Context, network, 
 	for _, a := range addrs {
 		try, cancel := context.WithTimeout(ctx, stsConnect)
 		var nc net.Conn
-		nc, err = dial(try, "tcp", net.JoinHostPort(a.String(), port))
+		nc, err = s.dial(try, "tcp", net.JoinHostPort(a.String(), port))
 		cancel()
-		if err == nil {
-			return nc, nil
+		if err == nil || ctx.Err() != nil {
+			return nc, err
 		}
 	}
 	return nil, err
@@ -69,12 +71,20 @@ func (s *sts) fetch(ctx context.Context, domain string) (*STSPolicy, *stsError) 
 	fail := func(text string, err error) (*STSPolicy, *stsError) {
 		return nil, &stsError{tlsrpt.STSPolicyFetchError, text, err}
 	}
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil {
+		return fail("too many policies are being fetched", ctx.Err())
+	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://mta-sts."+domain+"/.well-known/mta-sts.txt", nil)
 	if err != nil {
 		return fail("not a policy host", err)
 	}
 	req.Header.Set("User-Agent", "mailroom")
-	resp, err := s.client.Do(req)
+	resp, err := s.client(ctx).Do(req)
 	var certificate *tls.CertificateVerificationError
 	if errors.As(err, &certificate) {
 		return nil, &stsError{tlsrpt.STSWebPKIInvalid, "the policy host's certificate is not valid", certificate.Err}

@@ -233,7 +233,8 @@ func newPublicClient() *http.Client {
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
-			DialContext:            (&net.Dialer{Control: publicOnly}).DialContext,
+			DialContext:            (&net.Dialer{Control: publicOnly, Timeout: postTimeout}).DialContext,
+			TLSHandshakeTimeout:    postTimeout, // a transport goes on with both for a request that was given up
 			DisableKeepAlives:      true,
 			MaxResponseHeaderBytes: 64 << 10,
 		},
