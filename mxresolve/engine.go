@@ -131,9 +131,9 @@ func (e *engine) traceCached(q question, a *answer) {
 	}
 }
 
-// board gives the answer from the cache, or the flight that will bring it: one that is under way, or a new one, which the
-// caller has to fly. Both are looked for at one moment, so that a flight that just landed is not flown again.
-func (e *engine) board(q question) (a *answer, f *flight, pilot bool) {
+// join gives the answer from the cache, or the flight that will bring it: one that is under way, or a new one, whose leader
+// the caller is. Both are looked for at one moment, so that what was just settled is not asked again.
+func (e *engine) join(q question) (a *answer, f *flight, leader bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if f = e.flights[q]; f != nil {
@@ -150,9 +150,9 @@ func (e *engine) board(q question) (a *answer, f *flight, pilot bool) {
 	return nil, f, true
 }
 
-// fly brings a flight to its end.
-func (e *engine) fly(ctx context.Context, q question, f *flight, pilot bool) *answer {
-	if pilot {
+// await brings the answer of a flight: its leader asks, the others wait.
+func (e *engine) await(ctx context.Context, q question, f *flight, leader bool) *answer {
+	if leader {
 		f.a = e.settle(ctx, q)
 		e.mu.Lock()
 		delete(e.flights, q)
@@ -164,7 +164,7 @@ func (e *engine) fly(ctx context.Context, q question, f *flight, pilot bool) *an
 	}
 	select {
 	case <-f.done:
-		if f.a.ctxErr != nil { // who asked went away, so it is our turn
+		if f.a.ctxErr != nil { // the leader went away, so it is our turn
 			return e.ask(ctx, q)
 		}
 		return f.a
@@ -173,11 +173,11 @@ func (e *engine) fly(ctx context.Context, q question, f *flight, pilot bool) *an
 	}
 }
 
-// ask settles a question, from the cache, by joining who asks already, or by asking.
+// ask settles a question: from the cache, by joining who asks already, or by asking.
 func (e *engine) ask(ctx context.Context, q question) *answer {
-	a, f, pilot := e.board(q)
+	a, f, leader := e.join(q)
 	if a == nil {
-		return e.fly(ctx, q, f, pilot)
+		return e.await(ctx, q, f, leader)
 	}
 	e.traceCached(q, a)
 	return a
@@ -188,15 +188,15 @@ func (e *engine) askAll(ctx context.Context, qs []question) []*answer {
 	out := make([]*answer, len(qs))
 	var wg sync.WaitGroup
 	for i, q := range qs {
-		a, f, pilot := e.board(q)
+		a, f, leader := e.join(q)
 		switch {
 		case a != nil:
 			e.traceCached(q, a)
 			out[i] = a
 		case i == len(qs)-1:
-			out[i] = e.fly(ctx, q, f, pilot)
+			out[i] = e.await(ctx, q, f, leader)
 		default:
-			wg.Go(func() { out[i] = e.fly(ctx, q, f, pilot) })
+			wg.Go(func() { out[i] = e.await(ctx, q, f, leader) })
 		}
 	}
 	wg.Wait()
