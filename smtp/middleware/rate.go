@@ -15,7 +15,8 @@ type Rate struct {
 	Per    time.Duration
 }
 
-// Rates limit what one sender may do: one network, or one identity, from wherever it comes, once it has authenticated.
+// Rates limit what one sender may do: one network, or one identity, from wherever it comes, once it has authenticated. Who has neither, as over a Unix
+// socket, is not limited.
 type Rates struct {
 	Connections Rate // beyond it: 421 4.7.0
 	Messages    Rate // MAIL; beyond it: 450 4.7.1
@@ -111,7 +112,7 @@ type bucket struct {
 }
 
 func (b *bucket) take(who sender) bool {
-	if b.rate.Events <= 0 || b.rate.Per <= 0 {
+	if b.rate.Events <= 0 || b.rate.Per <= 0 || who == (sender{}) {
 		return true
 	}
 	now := time.Now()
