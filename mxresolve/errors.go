@@ -47,14 +47,14 @@ func (k Kind) String() string {
 // Error is the error of every method of Resolver. Where it comes from DNS its cause is a *net.DNSError (errors.As), with
 // IsNotFound, IsTimeout and IsTemporary set.
 type Error struct {
-	Domain    string // what was asked for
-	Kind      Kind
-	Code      int    // SMTP reply code for the bounce or delay: 550, 556 or 451
-	Enhanced  string // enhanced status code (RFC 3463), such as "5.1.2"
-	Temporary bool   // try again later; otherwise bounce
-	Extended  string // text of the Extended DNS Error that the name server gave (RFC 8914)
-	Detail    string // what to know beyond the kind: which name, which server, what it said
-	Skipped   []SkippedHost
+	Domain    string           // what was asked for
+	Kind      Kind             // what went wrong; a queue that bounces or defers needs only Temporary and the codes
+	Code      int              // SMTP reply code for the bounce or delay: 550, 556 or 451
+	Enhanced  string           // enhanced status code (RFC 3463), such as "5.1.2"
+	Temporary bool             // try again later; otherwise bounce
+	Extended  string           // text of the Extended DNS Error that the name server gave (RFC 8914)
+	Detail    string           // what to know beyond the kind: which name, which server, what it said
+	Skipped   []SkippedHost    // from Resolve: the MX records, none of which is usable, and why; read only
 	Failures  []tlsrpt.Outcome // what TLS reports should tell, as in Plan
 	Err       error            // cause, or nil
 }

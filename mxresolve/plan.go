@@ -54,13 +54,13 @@ func (i Insecure) String() string {
 
 // A Host is one mail exchanger.
 type Host struct {
-	Name       string // as the MX record names it, lower case, without final dot; the address itself for an address literal
-	Canonical  string // after CNAMEs, which MX targets should not have (RFC 2181 s10.3) but do
-	Preference uint16
-	Addrs      []netip.Addr // in the order to try: as answered, IPv6 and IPv4 in turn
-	Secure     bool         // the addresses were validated by DNSSEC
-	Partial    error        // why one address family is missing, where its lookup failed; Addrs has the other
-	TLS        TLSRequirement
+	Name       string         // as the MX record names it, lower case, without final dot; the address itself for an address literal
+	Canonical  string         // after CNAMEs, which MX targets should not have (RFC 2181 s10.3) but do
+	Preference uint16         // of the MX record, lower is better; 0 for an implicit MX and an address literal
+	Addrs      []netip.Addr   // in the order to try: as answered, IPv6 and IPv4 in turn
+	Secure     bool           // the addresses were validated by DNSSEC
+	Partial    error          // why one address family is missing, where its lookup failed; Addrs has the other
+	TLS        TLSRequirement // how TLS must be used
 }
 
 // AddrsFor returns Addrs in the order for an attempt, counted from 0: every other attempt begins with the other family, so
@@ -87,9 +87,9 @@ func (h *Host) AddrsFor(attempt int) []netip.Addr {
 
 // A SkippedHost is an MX record that is not used.
 type SkippedHost struct {
-	Name       string
-	Preference uint16
-	Reason     SkipReason
+	Name       string       // as in Host; empty for the root, which the target of a null MX is
+	Preference uint16       // of the MX record
+	Reason     SkipReason   // why
 	Addrs      []netip.Addr // the addresses that were refused, for SkipSelf and SkipForbidden
 	Err        error        // the failed lookup, for SkipLookupFailed and SkipNoAddress
 }

@@ -124,7 +124,7 @@ type Trace struct {
 
 // SentInfo describes one packet on its way to an upstream.
 type SentInfo struct {
-	Name, Type string
+	Name, Type string // lower case, without final dot: "example.org", "MX"
 	Upstream   string // as configured
 	Network    string // "udp", "tcp" or "tls"
 	Try        int    // 1 for the first transmission of the question
@@ -132,32 +132,32 @@ type SentInfo struct {
 
 // AnsweredInfo describes the end of one question that was not answered from the cache.
 type AnsweredInfo struct {
-	Name, Type string
-	Upstream   string // who answered; empty when nobody did
-	Rcode      string // "NOERROR", "NXDOMAIN", "SERVFAIL", ...; empty when nobody answered
-	Took       time.Duration
-	Err        error // nil for answers, also negative ones
+	Name, Type string        // as asked first, before any CNAME
+	Upstream   string        // who answered; empty when nobody did
+	Rcode      string        // "NOERROR", "NXDOMAIN", "SERVFAIL", ...; empty when nobody answered
+	Took       time.Duration // with all repetitions, and links of a CNAME chain that had to be asked for
+	Err        error         // a *net.DNSError; nil for answers, also negative ones
 }
 
 // CachedInfo describes a question that was not asked.
 type CachedInfo struct {
-	Name, Type string
-	Stale      bool // its life is over, and no new answer could be had (ServeStale)
+	Name, Type string // as in AnsweredInfo
+	Stale      bool   // its life is over, and no new answer could be had (ServeStale)
 }
 
 // FetchedInfo describes the fetch of an MTA-STS policy.
 type FetchedInfo struct {
-	Domain string
-	Policy *STSPolicy // nil when Err is not
-	Err    error
-	Took   time.Duration
+	Domain string        // of the recipients, in lower-case A-labels
+	Policy *STSPolicy    // nil when Err is not
+	Err    error         // why there is none: connection, certificate, status, syntax
+	Took   time.Duration // with waiting for a place among the fetches
 }
 
 // ResolvedInfo describes the end of one call of Resolve.
 type ResolvedInfo struct {
-	Domain string
-	Plan   *Plan // nil when Err is not
-	Err    error
-	Cached bool // no question had to be asked
-	Took   time.Duration
+	Domain string        // as given
+	Plan   *Plan         // nil when Err is not
+	Err    error         // an *Error
+	Cached bool          // no question had to be asked
+	Took   time.Duration // the whole call
 }

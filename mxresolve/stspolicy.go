@@ -22,14 +22,14 @@ const maxSTSAge = 31557600
 
 // STSPolicy is an MTA-STS policy (RFC 8461 s3.2). It is read only.
 type STSPolicy struct {
-	Domain  string // in lower-case A-labels
-	ID      string // from the TXT record when it was fetched
-	Mode    string // STSEnforce, STSTesting or STSNone
-	MX      []string
-	MaxAge  time.Duration
-	Text    string // as the policy host sent it
+	Domain  string        // in lower-case A-labels
+	ID      string        // from the TXT record when it was fetched
+	Mode    string        // STSEnforce, STSTesting or STSNone
+	MX      []string      // patterns in lower case: a name, or *. before one; see Matches
+	MaxAge  time.Duration // at most one year, whatever the policy says
+	Text    string        // as the policy host sent it
 	Fetched time.Time
-	Expires time.Time
+	Expires time.Time // Fetched and MaxAge
 }
 
 // ParseSTSPolicy reads the text of a policy. Domain, ID, Fetched and Expires are left empty.

@@ -19,8 +19,8 @@ import (
 type STSStore interface {
 	Load(ctx context.Context, domain string) (*STSPolicy, error) // nil without error when there is none
 	Save(ctx context.Context, p *STSPolicy) error                // in place of the domain's older one
-	Delete(ctx context.Context, domain string) error
-	List(ctx context.Context) (domains []string, err error)
+	Delete(ctx context.Context, domain string) error             // also when there is none
+	List(ctx context.Context) (domains []string, err error)      // in any order
 }
 
 // stsMemory is the store of who gives none. It is bounded, so that a stranger with many domains cannot fill the memory.

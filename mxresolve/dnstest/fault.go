@@ -9,15 +9,15 @@ import (
 	"github.com/miekg/dns"
 )
 
-// Rcode is a response code of DNS.
+// Rcode is a response code of DNS (RFC 1035 s4.1.1).
 type Rcode int
 
 const (
-	FormErr  Rcode = 1
-	ServFail Rcode = 2
-	NXDomain Rcode = 3
-	NotImp   Rcode = 4
-	Refused  Rcode = 5
+	FormErr  Rcode = 1 // the query is malformed
+	ServFail Rcode = 2 // the server failed
+	NXDomain Rcode = 3 // the name does not exist
+	NotImp   Rcode = 4 // the server does not do such queries
+	Refused  Rcode = 5 // the server does not want to answer
 )
 
 // A Fault is how answers to some questions are spoilt. Fields combine; the zero value spoils nothing.
@@ -89,13 +89,13 @@ func (s *Server) allSecure(names []string) bool {
 
 // A Query is a question that the server got.
 type Query struct {
-	Time    time.Time
-	Name    string // lower case, without final dot
-	RawName string // as it came, with final dot
-	Type    string
-	Network string // "udp" or "tcp"
-	EDNS    int    // UDP size that the client takes, 0 without EDNS
-	From    net.Addr
+	Time    time.Time // when it came
+	Name    string    // lower case, without final dot
+	RawName string    // as it came, with final dot
+	Type    string    // "MX", "AAAA"
+	Network string    // "udp" or "tcp"
+	EDNS    int       // UDP size that the client takes, 0 without EDNS
+	From    net.Addr  // the client's address
 }
 
 // maxLog bounds the log of queries; counts go on.

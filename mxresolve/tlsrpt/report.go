@@ -23,15 +23,15 @@ const (
 
 // A Sender is who reports.
 type Sender struct {
-	Organization string
+	Organization string // the name of who is responsible for the report
 	Contact      string // a mail address; its domain is the submitter
 }
 
 // A Report is what happened to sessions with one domain on one day, UTC. It is read only.
 type Report struct {
-	Domain     string
-	ID         string // the same each time that the report is made, so that who gets it twice can tell
-	Sender     Sender
+	Domain     string    // that mail was for, in A-labels
+	ID         string    // the same each time that the report is made, so that who gets it twice can tell
+	Sender     Sender    // who reports
 	Start, End time.Time // both inside the day
 	policies   []jsonPolicy
 }
