@@ -1,6 +1,9 @@
 package mime
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // ParseAddressList reads the value of an address field (RFC 5322 s3.4 and the obsolete forms of s4.4), and never fails: one
 // bad member never loses the others. Names are decoded. Routes and comments are dropped; a comment is the name of a
@@ -29,6 +32,7 @@ type addressParser struct {
 	limit int
 	raw   bool
 	words bool // whether further encoded words may end
+	open  bool // a comment has no end: parentheses say nothing
 
 	list    AddressList
 	inGroup bool
@@ -38,6 +42,7 @@ type addressParser struct {
 	comment  []byte
 	angle    []byte
 	hasAngle bool
+	named    int // words of the phrase that came before the angle brackets
 }
 
 func (p *addressParser) run() {
@@ -49,12 +54,22 @@ func (p *addressParser) run() {
 			p.pos++
 			spaced = true
 			continue
+		case c == '"' && quotedEnd(p.b, p.pos+1) == len(p.b): // it has no end, and says nothing
+			p.pos++
+			continue
 		case c == '"':
 			text, next := cutQuoted(p.b, p.pos)
 			p.pos = next
 			p.phrase = append(p.phrase, addressWord{text, true, spaced})
+		case c == '(' && p.open:
+			p.pos++
+			continue
 		case c == '(':
 			end := skipComment(p.b, p.pos)
+			if p.b[end-1] != ')' { // it has no end, nor have those inside
+				p.open = true
+				continue
+			}
 			if p.comment == nil {
 				p.comment = commentText(p.b[p.pos:end])
 			}
@@ -62,6 +77,10 @@ func (p *addressParser) run() {
 			spaced = true
 			continue
 		case c == '<':
+			if p.hasAngle && len(p.angle) > 0 {
+				p.splitMailbox(p.named) // the comma is missing
+			}
+			p.named = len(p.phrase)
 			p.cutAngle()
 		case c == ',':
 			p.pos++
@@ -74,7 +93,11 @@ func (p *addressParser) run() {
 			p.pos++
 			p.beginGroup()
 		default:
-			p.phrase = append(p.phrase, addressWord{p.cutWord(), false, spaced})
+			word := addressWord{p.cutWord(), false, spaced}
+			if spaced && !p.hasAngle && isAddrSpec(word) && slices.ContainsFunc(p.phrase, isAddrSpec) {
+				p.splitMailbox(len(p.phrase)) // likewise
+			}
+			p.phrase = append(p.phrase, word)
 		}
 		spaced = false
 	}
@@ -123,10 +146,14 @@ func (p *addressParser) cutAngle() {
 			quoted = !quoted
 		case c == '>' && !quoted:
 			p.setAngle(p.b[start:p.pos])
-			p.pos++
+			for p.pos < len(p.b) && p.b[p.pos] == '>' {
+				p.pos++
+			}
 			return
 		case c == ',' && !quoted && comma < 0:
 			comma = p.pos
+		case c == '<' && !quoted && comma < 0 && p.pos == start: // "<<a@b>>"
+			start++
 		case c == '<' && !quoted && comma >= 0:
 			// "<a@b, <c@d>": the first has no end. A comma alone may belong to a route.
 			p.setAngle(p.b[start:comma])
@@ -169,6 +196,20 @@ func (p *addressParser) beginGroup() {
 
 func (p *addressParser) reset() {
 	p.phrase, p.comment, p.angle, p.hasAngle = p.phrase[:0], nil, nil, false
+}
+
+// splitMailbox ends the mailbox being read before the words of the phrase from n on, which belong to the next one.
+func (p *addressParser) splitMailbox(n int) {
+	rest := slices.Clone(p.phrase[n:])
+	p.phrase = p.phrase[:n]
+	p.endMailbox()
+	p.phrase = append(p.phrase, rest...)
+}
+
+// isAddrSpec reports whether a word is an address by itself.
+func isAddrSpec(w addressWord) bool {
+	at := bytes.IndexByte(w.text, '@')
+	return !w.quoted && at > 0 && at < len(w.text)-1 && !bytes.HasPrefix(w.text, []byte("=?"))
 }
 
 // endMailbox adds the mailbox that was read, if any.
@@ -228,7 +269,7 @@ func findAddrSpec(words []addressWord) (from, to int) {
 		}
 		return from, to
 	}
-	if len(words) == 1 && !words[0].quoted {
+	if len(words) == 1 && !words[0].quoted && !bytes.HasPrefix(words[0].text, []byte("=?")) {
 		return 0, 1
 	}
 	return 0, 0
@@ -240,7 +281,7 @@ func endsIn(w addressWord, c byte) bool { return !w.quoted && w.text[len(w.text)
 
 func joinAddrSpec(words []addressWord) string {
 	if len(words) == 1 {
-		return string(unfoldBytes(words[0].text)) // an encoded word may be folded
+		return string(unfoldBytes(bytes.TrimRight(words[0].text, ">"))) // an encoded word may be folded
 	}
 	var b []byte
 	for _, w := range words {
@@ -265,8 +306,13 @@ func quoteLocal(text []byte) []byte {
 	return append(b, '"')
 }
 
+const mailto = "mailto:" // some programs put URLs into angle brackets
+
 // cleanAddrSpec returns an addr-spec without comments, white space and route (RFC 5322 s4.4).
 func cleanAddrSpec(b []byte) string {
+	if len(b) > len(mailto) && equalFold(b[:len(mailto)], mailto) {
+		b = b[len(mailto):]
+	}
 	if i := bytes.IndexAny(b, " \t\r\n("); i < 0 && (len(b) == 0 || b[0] != '@') {
 		return string(b)
 	}

@@ -29,6 +29,11 @@ func (m *Message) Body() Body {
 	return v.body
 }
 
+// isUndivided reports whether p says that it is a multipart, and no delimiter divides it: what is there is text.
+func (p *Part) isUndivided() bool { return p.multipart && p.IsLeaf() }
+
+func (p *Part) isText() bool { return strings.HasPrefix(p.mediaType, "text/") || p.isUndivided() }
+
 // Attachments returns the parts to offer as attachments; see [Body].
 func (m *Message) Attachments() []*Part { return m.Body().Attachments }
 
@@ -62,7 +67,7 @@ func (v *bodyView) walk(p *Part, kind string, inAlternative, text, html bool) {
 func (v *bodyView) add(c *Part, i int, kind string, inAlternative, text, html bool) (bool, bool) {
 	b := &v.body
 	media := strings.HasPrefix(c.mediaType, "image/") || strings.HasPrefix(c.mediaType, "audio/") || strings.HasPrefix(c.mediaType, "video/")
-	plain, rich := c.mediaType == "text/plain", c.mediaType == "text/html"
+	plain, rich := c.mediaType == "text/plain" || c.isUndivided(), c.mediaType == "text/html"
 	inline := c.disposition() != "attachment" && (plain || rich || media) &&
 		(i == 0 || kind != "related" && (media || c.Filename() == ""))
 	if !inline {
@@ -123,7 +128,7 @@ func (m *Message) join(parts []*Part, form func(*Part, string) string) (string, 
 	var b strings.Builder
 	left := m.limits.DecodedBytes
 	for _, p := range parts {
-		if !strings.HasPrefix(p.mediaType, "text/") {
+		if !p.isText() {
 			continue
 		}
 		s, err := p.text(left)
@@ -258,7 +263,7 @@ const previewBytes = 16 << 10
 func (m *Message) Preview(n int) (string, error) {
 	var b strings.Builder
 	for _, p := range m.Body().Text {
-		if !strings.HasPrefix(p.mediaType, "text/") {
+		if !p.isText() {
 			continue
 		}
 		s, err := p.text(previewBytes)

@@ -21,17 +21,27 @@ var charsetAliases = map[string]string{
 	"cp936":             "gbk",
 	"cp949":             "euc-kr",
 	"cp950":             "big5",
+	"cp50220":           "iso-2022-jp",
+	"cp50221":           "iso-2022-jp",
+	"cp51932":           "euc-jp",
+	"euc-cn":            "gbk",
+	"euc_jp":            "euc-jp",
+	"euc_kr":            "euc-kr",
+	"eucjp":             "euc-jp",
+	"euckr":             "euc-kr",
 	"gb-2312":           "gbk",
 	"iso-10646-ucs-2":   "utf-16be",
-	"iso8859_1":         "windows-1252",
+	"iso-2022-jp-2":     "iso-2022-jp",
+	"iso-2022-jp-ms":    "iso-2022-jp",
 	"ks_c_5601":         "euc-kr",
 	"latin-1":           "windows-1252",
+	"mac-cyrillic":      "x-mac-cyrillic",
+	"macroman":          "macintosh",
 	"ucs-2":             "utf-16be",
 	"unicode":           "utf-16",
 	"utf":               "utf-8",
 	"utf_8":             "utf-8",
 	"utf8mb4":           "utf-8",
-	"win-1251":          "windows-1251",
 	"x-user-defined":    "windows-1252",
 	"x-windows-949":     "euc-kr",
 	"x-windows-iso2022": "iso-2022-jp",
@@ -43,7 +53,7 @@ func lookupCharset(name string) encoding.Encoding {
 	if name == "" || strings.EqualFold(name, "utf-8") { // as of most mail
 		return nil
 	}
-	name = strings.ToLower(strings.Trim(name, " \t\"'"))
+	name = strings.ToLower(strings.Trim(name, " \t\"';,"))
 	if alias, ok := charsetAliases[name]; ok {
 		name = alias
 	}
@@ -74,9 +84,12 @@ func lookupCharset(name string) encoding.Encoding {
 	if e, err := ianaindex.IANA.Encoding(name); err == nil && e != nil {
 		return e
 	}
-	if number, ok := strings.CutPrefix(name, "cp"); ok && strings.HasPrefix(number, "125") {
-		if e, err := htmlindex.Get("windows-" + number); err == nil {
-			return e
+	// "win1251", "cp-1251", "8859-2", "iso8859_2"
+	for number, family := range map[string]string{"125": "windows-125", "8859": "iso-8859-"} {
+		if _, rest, ok := strings.Cut(name, number); ok {
+			if e, err := htmlindex.Get(family + strings.TrimLeft(rest, "-_")); err == nil {
+				return e
+			}
 		}
 	}
 	return nil

@@ -16,7 +16,7 @@ type contentInfo struct {
 // contentFields reads the content fields of a header. The first field of each name counts.
 func contentFields(h Header) (c contentInfo) {
 	var typed, encoded bool
-	for pos := 0; pos < len(h.raw); {
+	for pos := h.start(); pos < len(h.raw); {
 		if h.raw[pos]|0x20 != 'c' {
 			_, pos = cutLine(h.raw, pos)
 			continue
@@ -66,7 +66,7 @@ func contentType(v []byte, limit int) (mediaType, boundary string) {
 			break
 		}
 		if equalFold(p.name, "boundary") {
-			return mediaType, string(p.value)
+			return mediaType, string(bytes.TrimRight(p.value, " \t")) // RFC 2046 s5.1.1: it does not end in a space
 		}
 		if len(p.name) > 8 && p.name[8] == '*' && equalFold(p.name[:8], "boundary") {
 			_, pos := paramHead(v)

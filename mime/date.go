@@ -30,6 +30,7 @@ func ParseDate(value string) (time.Time, bool) {
 		}
 		text = string(b)
 	}
+	text = timeWithoutSpace(text)
 	for i := 0; i < len(text); {
 		if isDateSpace(text[i]) {
 			i++
@@ -68,11 +69,29 @@ func dateWithoutComments(s string) ([]byte, bool) {
 	return out, true
 }
 
+// timeWithoutSpace takes out the space around colons, which stands there in obsolete syntax (RFC 5322 s4.3).
+func timeWithoutSpace(s string) string {
+	if !strings.Contains(s, " :") && !strings.Contains(s, ": ") {
+		return s
+	}
+	pieces := strings.Split(s, ":")
+	for i := range pieces {
+		if i > 0 {
+			pieces[i] = strings.TrimLeft(pieces[i], " \t\r\n")
+		}
+		if i+1 < len(pieces) {
+			pieces[i] = strings.TrimRight(pieces[i], " \t\r\n")
+		}
+	}
+	return strings.Join(pieces, ":")
+}
+
 // dateParser collects the pieces of a date from words whose kind is plain from their form and place.
 type dateParser struct {
 	day, month, year   int
 	hour, minute, sec  int
 	hasTime, hasYear   bool
+	hasWeekday         bool // or a word in its place
 	hasZone, afternoon bool
 	twelve             bool
 	zone               *time.Location
@@ -265,7 +284,9 @@ func (d *dateParser) name(s string) bool {
 		return d.hasTime
 	}
 	if !d.hasTime {
-		return isWeekday(word)
+		first := !d.hasWeekday && d.day == 0 && d.month == 0 && !d.hasYear
+		d.hasWeekday = true
+		return isWeekday(word) || first && len(word) <= longestWeekday // in another language
 	}
 	if d.hasZone || isWeekday(word) {
 		return true
@@ -292,6 +313,8 @@ var zoneHours = map[string]int{
 	"cet": 1, "met": 1, "mez": 1, "bst": 1, "west": 1, "cest": 2, "mest": 2, "mesz": 2, "eet": 2, "eest": 3, "msk": 3, "msd": 4,
 	"jst": 9, "kst": 9, "hkt": 8, "sgt": 8, "aest": 10, "aedt": 11, "nzst": 12, "nzdt": 13,
 }
+
+const longestWeekday = 24 // octets
 
 func monthOf(word string) int {
 	if len(word) < 3 {

@@ -52,16 +52,19 @@ func decodeBlocks(dst, src []byte) (written, taken int) {
 }
 
 // base64State decodes base64 that arrives in pieces. Bytes that are no letters are left out; padding ends a run, and
-// letters after it start a new one (RFC 2045 s6.8: characters outside the alphabet are to be ignored).
+// letters after it start a new one (RFC 2045 s6.8: characters outside the alphabet are to be ignored). What is no base64 after padding ends all: it is what
+// a mailing list puts below a message.
 type base64State struct {
-	acc uint32 // bits of an unfinished quantum
-	n   int    // letters in it
+	acc    uint32 // bits of an unfinished quantum
+	n      int    // letters in it
+	padded bool   // padding came
+	done   bool   // and then something that is no base64
 }
 
 // decode appends at dst, which has room for 3/4 of src and three more bytes, and returns how much it wrote.
 func (s *base64State) decode(dst, src []byte) int {
 	w := 0
-	for i := 0; i < len(src); {
+	for i := 0; i < len(src) && !s.done; {
 		if s.n == 0 {
 			n, taken := decodeBlocks(dst[w:], src[i:])
 			w += n
@@ -95,6 +98,9 @@ func (s *base64State) decode(dst, src []byte) int {
 			}
 		} else if c == '=' {
 			w += s.flush(dst[w:])
+			s.padded = true
+		} else if s.padded && !isSpace(c) {
+			s.done = true
 		}
 	}
 	return w

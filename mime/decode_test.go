@@ -93,7 +93,9 @@ func TestDecodeBase64(t *testing.T) {
 		"aGVsbG8=d29ybGQ=":   "helloworld", // two, one after the other
 		"====":               "",
 		"a":                  "",
-		"aGVsbG8=\n-- \nads": "helloi\xdb", // what follows the padding counts as text, as nobody can tell
+		"aGVsbG8=\nd29ybGQ=": "helloworld",
+		"aGVsbG8=\n-- \nads": "hello", // a footer that was put below
+		"aGVs*bG8=":          "hello",
 	} {
 		require.Equal(t, want, decodeAll(t, mime.EncodingBase64, in), "%q", in)
 	}

@@ -7,12 +7,12 @@ import (
 
 // DecodeText returns the value of an unstructured header field as text to show: folds become one space, encoded words
 // (RFC 2047) are decoded wherever they stand, and raw 8-bit text is read as UTF-8 or else windows-1252. It never fails: what
-// is no encoded word stays. Line ends and NUL that a word encodes become spaces.
+// is no encoded word stays. NUL, and line ends that a word encodes, become spaces.
 func DecodeText(value string) string { return decodeText([]byte(value)) }
 
 func decodeText(b []byte) string {
 	b = bytes.Trim(b, " \t\r\n")
-	if bytes.IndexByte(b, '\n') < 0 && bytes.IndexByte(b, '\r') < 0 && !bytes.Contains(b, []byte("=?")) {
+	if bytes.IndexByte(b, '\n') < 0 && bytes.IndexByte(b, '\r') < 0 && bytes.IndexByte(b, 0) < 0 && !bytes.Contains(b, []byte("=?")) {
 		if isASCII(b) {
 			return string(b)
 		}
@@ -163,10 +163,10 @@ func appendPlain(out *strings.Builder, b []byte) {
 		if end >= 0 {
 			run = bytes.TrimRight(b[:end], " \t")
 		}
-		if isASCII(run) {
+		if bytes.IndexByte(run, 0) < 0 && isASCII(run) {
 			out.Write(run)
 		} else {
-			out.WriteString(decodeCharset("", run))
+			out.WriteString(withoutControls(decodeCharset("", run)))
 		}
 		if end < 0 {
 			return

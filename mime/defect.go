@@ -29,6 +29,7 @@ const (
 	DefectQuotedPrintable                 // quoted-printable has an equals sign that starts no escape, or raw control or 8-bit bytes; see Part.Check
 	DefectLimitAddresses                  // an address field has more than Limits.Addresses; the rest is not read
 	DefectLimitParams                     // a content field has more than Limits.Params parameters; the rest is not read
+	DefectByteOrderMark                   // a byte order mark stands before the header
 	defectEnd
 )
 
@@ -55,6 +56,7 @@ var defectText = [defectEnd]string{
 	DefectQuotedPrintable:      "broken quoted-printable",
 	DefectLimitAddresses:       "too many addresses",
 	DefectLimitParams:          "too many parameters",
+	DefectByteOrderMark:        "byte order mark before the header",
 }
 
 // String returns what is wrong in a few words.

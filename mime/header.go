@@ -70,7 +70,7 @@ func (f Field) Text() string { return decodeText(f.raw[f.colon+1:]) }
 // Fields yields the fields in order. Lines that are no fields are left out.
 func (h Header) Fields() iter.Seq[Field] {
 	return func(yield func(Field) bool) {
-		for pos := 0; pos < len(h.raw); {
+		for pos := h.start(); pos < len(h.raw); {
 			f, next, ok := h.field(pos)
 			pos = next
 			if ok && !yield(f) {
@@ -79,6 +79,16 @@ func (h Header) Fields() iter.Seq[Field] {
 		}
 	}
 }
+
+// start returns where the fields begin: behind a byte order mark, which some programs put before a text.
+func (h Header) start() int {
+	if bytes.HasPrefix(h.raw, byteOrderMark) {
+		return len(byteOrderMark)
+	}
+	return 0
+}
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
 
 // field cuts the field, or the line that is none, at pos and returns where the next one starts.
 func (h Header) field(pos int) (f Field, next int, ok bool) {
@@ -96,7 +106,7 @@ func (h Header) field(pos int) (f Field, next int, ok bool) {
 // named yields the fields with the name. It reads no more than it has to and allocates nothing.
 func (h Header) named(name string) iter.Seq[Field] {
 	return func(yield func(Field) bool) {
-		for pos := 0; pos < len(h.raw); {
+		for pos := h.start(); pos < len(h.raw); {
 			// Most lines are told apart by their first letter alone.
 			if c := h.raw[pos]; len(name) > 0 && c|0x20 != name[0]|0x20 {
 				_, pos = cutLine(h.raw, pos)
@@ -192,10 +202,7 @@ func cutLine(b []byte, pos int) (line []byte, next int) {
 	} else {
 		line, next = b[pos:pos+i], pos+i+1
 	}
-	if n := len(line); n > 0 && line[n-1] == '\r' {
-		line = line[:n-1]
-	}
-	return line, next
+	return trimCR(line), next
 }
 
 // fieldColon returns the index of the colon after a field name, or -1 if the line does not start with one.

@@ -86,9 +86,7 @@ func paramHead(v []byte) (head []byte, pos int) {
 			for j > 0 && !isSpace(v[j-1]) {
 				j--
 			}
-			if len(bytes.TrimSpace(v[:j])) > 0 {
-				return v[:j], j
-			}
+			return v[:j], j
 		}
 	}
 	return v, len(v)
@@ -122,7 +120,7 @@ func nextParam(v []byte, pos int) (p rawParam, next int) {
 		pos = skipCFWS(v, pos+1)
 		if pos < len(v) && v[pos] == '"' {
 			p.quoted = true
-			p.value, pos = cutQuoted(v, pos)
+			p.value, pos = cutQuotedParam(v, pos)
 		} else {
 			p.value, pos = cutUnquoted(v, pos)
 		}
@@ -163,19 +161,55 @@ func cutUnquoted(v []byte, pos int) (value []byte, next int) {
 // cutQuoted returns the text of the quoted string at pos, which starts with its quote, and where it ends. A missing end
 // quote is taken to stand at the end.
 func cutQuoted(v []byte, pos int) (value []byte, next int) {
-	pos++
-	escaped := false
-	i := pos
-	for i < len(v) && v[i] != '"' {
-		if v[i] == '\\' && i+1 < len(v) {
-			escaped = true
-			i++
+	end := quotedEnd(v, pos+1)
+	return unquote(v[pos+1 : end]), min(end+1, len(v))
+}
+
+// maxInnerQuotes is the number of quotes that may stand inside a quoted parameter without a backslash.
+const maxInnerQuotes = 8
+
+// cutQuotedParam is cutQuoted where a quote that nothing follows but more of the value is part of it, as in name="the "new" plan.pdf".
+func cutQuotedParam(v []byte, pos int) (value []byte, next int) {
+	end := quotedEnd(v, pos+1)
+	for n := 0; n < maxInnerQuotes && !endsParam(v, end+1); n++ {
+		another := bytes.IndexAny(v[end+1:], "\";")
+		if another < 0 || v[end+1+another] == ';' {
+			break
 		}
-		i++
+		end += 1 + another
 	}
-	i = min(i, len(v))
-	value, next = v[pos:i], min(i+1, len(v))
-	if escaped {
+	return unquote(v[pos+1 : end]), min(end+1, len(v))
+}
+
+// endsParam reports whether a parameter can end before pos: at the end, a semicolon, a comment, or the name of the next one or of the next field.
+func endsParam(v []byte, pos int) bool {
+	for pos < len(v) && isSpace(v[pos]) {
+		pos++
+	}
+	if pos >= len(v) || v[pos] == ';' || v[pos] == '(' {
+		return true
+	}
+	start := pos
+	for pos < len(v) && isAtext(v[pos]) && v[pos] != '=' {
+		pos++
+	}
+	return pos > start && pos < len(v) && (v[pos] == '=' || v[pos] == ':')
+}
+
+// quotedEnd returns where the quote stands that ends the text at pos, or the length of v.
+func quotedEnd(v []byte, pos int) int {
+	for pos < len(v) && v[pos] != '"' {
+		if v[pos] == '\\' && pos+1 < len(v) {
+			pos++
+		}
+		pos++
+	}
+	return min(pos, len(v))
+}
+
+// unquote returns the text between quotes.
+func unquote(value []byte) []byte {
+	if bytes.IndexByte(value, '\\') >= 0 {
 		out := make([]byte, 0, len(value))
 		for j := 0; j < len(value); j++ {
 			// Windows paths are sent with single backslashes: before a letter or digit one is taken for itself.
@@ -186,7 +220,7 @@ func cutQuoted(v []byte, pos int) (value []byte, next int) {
 		}
 		value = out
 	}
-	return unfoldBytes(value), next
+	return unfoldBytes(value)
 }
 
 // unfoldBytes removes line ends. It copies only if there are any.

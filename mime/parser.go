@@ -293,7 +293,12 @@ func trimEOL(line []byte) []byte {
 	if n := len(line); n > 0 && line[n-1] == '\n' {
 		line = line[:n-1]
 	}
-	if n := len(line); n > 0 && line[n-1] == '\r' {
+	return trimCR(line)
+}
+
+// trimCR returns a line without the CR at its end, or the several that programs make who turn LF into CRLF twice.
+func trimCR(line []byte) []byte {
+	for n := len(line); n > 0 && line[n-1] == '\r'; n-- {
 		line = line[:n-1]
 	}
 	return line

@@ -101,7 +101,7 @@ func (p *Parser) headerLine(raw, line []byte, start, next int64) {
 		if p.junk(start, ended) {
 			return
 		}
-	case fieldColon(line) >= 0:
+	case fieldColon(line) >= 0 || p.atByteOrderMark(line, start):
 		p.acceptJunk()
 		if p.fields >= p.m.limits.Fields {
 			p.skipHeader(DefectLimitFields)
@@ -112,7 +112,7 @@ func (p *Parser) headerLine(raw, line []byte, start, next int64) {
 		}
 		p.endField(start)
 		p.fields++
-	case start == p.m.parts[p.cur].headerStart && isMboxLine(line):
+	case p.fields == 0 && p.junkLines == 0 && isMboxLine(line):
 		p.defect(DefectMboxLine, start)
 	default:
 		if p.junk(start, ended) {
@@ -120,6 +120,16 @@ func (p *Parser) headerLine(raw, line []byte, start, next int64) {
 		}
 	}
 	p.countLine(ended)
+}
+
+// atByteOrderMark reports whether the first line of the message is a field behind a byte order mark, and records that.
+func (p *Parser) atByteOrderMark(line []byte, start int64) bool {
+	field, ok := bytes.CutPrefix(line, byteOrderMark)
+	if !ok || start != p.m.parts[p.cur].headerStart || fieldColon(field) < 0 {
+		return false
+	}
+	p.defect(DefectByteOrderMark, start)
+	return true
 }
 
 func isMboxLine(line []byte) bool {
@@ -352,6 +362,7 @@ func (p *Parser) beginMultipart(boundary string) {
 	}
 	if boundary == "" || len(boundary) > maxDelimiter-8 {
 		p.defect(DefectNoBoundary, part.headerStart)
+		part.multipart = true
 		p.guess = p.cur + 1
 		return
 	}

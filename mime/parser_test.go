@@ -252,6 +252,7 @@ func TestDefects(t *testing.T) {
 		mime.DefectRaw8Bit:              "A: \xff\n\n",
 		mime.DefectDuplicateContentType: "Content-Type: text/plain\nContent-Type: text/html\n\n",
 		mime.DefectLimitAddresses:       "To: a@b, G: c@d;, e@f\n\n",
+		mime.DefectByteOrderMark:        "\xef\xbb\xbfA: b\n\n",
 		mime.DefectLimitParams:          "Content-Type: text/plain; a=b; c=d; e=f\n\n",
 	}
 	limits := mime.Limits{HeaderBytes: 150, Fields: 3, Depth: 2, Parts: 4, Addresses: 2, Params: 2}

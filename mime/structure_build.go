@@ -51,7 +51,7 @@ func (b *BodyPart) fill(p *Part) {
 	b.Encoding = p.encoding.String()
 	h := p.Header()
 	params := h.limit().Params
-	for pos := 0; pos < len(h.raw); {
+	for pos := h.start(); pos < len(h.raw); {
 		if h.raw[pos]|0x20 != 'c' {
 			_, pos = cutLine(h.raw, pos)
 			continue
