@@ -330,6 +330,22 @@ func TestStoreOutOfOrder(t *testing.T) {
 	})
 }
 
+// TestNothingIsSentTwiceWhileTheStoreFails submits for a user here and one elsewhere: nobody elsewhere gets a copy for each time that it is tried.
+func TestNothingIsSentTwiceWhileTheStoreFails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.mta.Store = failingStore{h.store}
+		for range 3 {
+			r := h.send("587", "alice@here.test", "alice@here.test", "From: alice@here.test\n\nhi\n", "bob@here.test", "dora@there.test")
+			require.Equal(t, []string{"451 4.2.0", "451 4.2.0"}, replies(r))
+		}
+		list, err := h.queue.List(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, list)
+	})
+}
+
 // mute is a store that cannot write for alice.
 type mute struct{ *memstore.Store }
 

@@ -49,7 +49,7 @@ func (t *transaction) rcpt(ctx context.Context, to smtp.ForwardPath) ([]string, 
 		return nil, nil
 	case errors.Is(err, mailstore.ErrNotLocal):
 		return nil, refuse(550, 5, 7, 1, "relaying denied: this server is not responsible for the domain")
-	case errors.Is(err, mailstore.ErrUnknownUser):
+	case errors.Is(err, mailstore.ErrUnknownUser), err == nil && len(r.Accounts) == 0:
 		return nil, refuse(550, 5, 1, 1, "no such mailbox")
 	case err != nil:
 		return nil, &smtp.Error{Code: 451, Enhanced: smtp.EnhancedCode{4, 3, 0}, Text: "the directory cannot be asked now", Err: err}
@@ -139,10 +139,15 @@ func (t *transaction) Data(ctx context.Context, message io.Reader) (smtp.Receipt
 	if err := l.prepare(ctx); err != nil {
 		return smtp.Receipt{}, err
 	}
-	if err := l.relay(ctx); err != nil {
+	// What is most likely to fail comes first, and what nobody can call back last: the message comes again after a failure.
+	signature, err := l.sign(ctx)
+	if err != nil {
 		return smtp.Receipt{}, err
 	}
 	if err := l.file(ctx); err != nil {
+		return smtp.Receipt{}, err
+	}
+	if err := l.relay(ctx, signature); err != nil {
 		return smtp.Receipt{}, err
 	}
 	if err := l.notify(ctx); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -153,7 +154,7 @@ func (l *letter) rewriteFields(add string, keep func(offset int64, name string) 
 }
 
 // relay queues the message for the recipients elsewhere, or for all if it is to be held.
-func (l *letter) relay(ctx context.Context) error {
+func (l *letter) relay(ctx context.Context, signature []byte) error {
 	out := smtp.Envelope{From: l.envelope.From, Params: l.envelope.Params}
 	for i, to := range l.envelope.To {
 		if l.accounts[i] == nil {
@@ -162,14 +163,6 @@ func (l *letter) relay(ctx context.Context) error {
 	}
 	if len(out.To) == 0 {
 		return nil
-	}
-	signature, err := l.sign(ctx)
-	if errors.Is(err, dkim.ErrHeaderTooLong) {
-		return &smtp.Error{Code: 552, Enhanced: smtp.EnhancedCode{5, 3, 4}, Text: "the header is too long to be signed", Err: err}
-	}
-	if err != nil {
-		// An unsigned message would fail DMARC elsewhere for good; the user is asked to come again.
-		return &smtp.Error{Code: 451, Enhanced: smtp.EnhancedCode{4, 7, 0}, Text: "the message cannot be signed now", Err: err}
 	}
 	id, err := l.m.Queue.Enqueue(ctx, &out, append(signature, l.received()...), l.spool)
 	if err != nil {
@@ -182,9 +175,9 @@ func (l *letter) relay(ctx context.Context) error {
 	return nil
 }
 
-// sign gives the DKIM fields for the domain of From.
+// sign gives the DKIM fields for the domain of From of a message that is queued.
 func (l *letter) sign(ctx context.Context) ([]byte, error) {
-	if l.m.Signers == nil {
+	if l.m.Signers == nil || !slices.ContainsFunc(l.accounts, func(local []string) bool { return local == nil }) {
 		return nil, nil
 	}
 	from := l.message.Header().Addresses("From").All()
@@ -197,8 +190,13 @@ func (l *letter) sign(ctx context.Context) ([]byte, error) {
 		return nil, nil
 	}
 	field, err := dkim.Sign(ctx, l.spool, signers...)
-	if err != nil {
-		l.m.log(ctx, slog.LevelError, "cannot sign a message", slog.String("domain", domain), slog.Any("error", err))
+	if err == nil {
+		return field, nil
 	}
-	return field, err
+	l.m.log(ctx, slog.LevelError, "cannot sign a message", slog.String("domain", domain), slog.Any("error", err))
+	if errors.Is(err, dkim.ErrHeaderTooLong) {
+		return nil, &smtp.Error{Code: 552, Enhanced: smtp.EnhancedCode{5, 3, 4}, Text: "the header is too long to be signed", Err: err}
+	}
+	// An unsigned message would fail DMARC elsewhere for good; the user is asked to come again.
+	return nil, &smtp.Error{Code: 451, Enhanced: smtp.EnhancedCode{4, 7, 0}, Text: "the message cannot be signed now", Err: err}
 }

@@ -41,7 +41,7 @@ func (q *Queue) deliver(ctx context.Context, j *Job) {
 }
 
 // errExpired is the outcome for a message that was to be returned when its time was over (RFC 2852 s4.1).
-var errExpired = &smtp.Error{Code: 554, Enhanced: smtp.EnhancedCode{5, 4, 7}, Text: "the time that the sender gave for the delivery is over"}
+var errExpired = &smtp.Error{Enhanced: smtp.EnhancedCode{5, 4, 7}, Text: "the time that the sender gave for the delivery is over"}
 
 // attempt tries the hosts of the domain until one has talked about each recipient.
 func (q *Queue) attempt(ctx context.Context, j *Job) []outcome {
@@ -165,7 +165,7 @@ func (q *Queue) dial(ctx context.Context, host Host, addr string) (*smtp.Conn, e
 	}
 	conn, err := host.dial(ctx, d, addr)
 	if e, ok := errors.AsType[*smtp.Error](err); ok && strings.HasPrefix(e.Command, "AUTH") && !e.Temporary() {
-		err = &smtp.Error{Code: 454, Enhanced: smtp.EnhancedCode{4, 7, 0}, Command: e.Command, Text: e.Text, Err: err}
+		err = &smtp.Error{Enhanced: smtp.EnhancedCode{4, 7, 0}, Command: e.Command, Err: err}
 	}
 	return conn, err
 }
@@ -175,7 +175,7 @@ func (q *Queue) dial(ctx context.Context, host Host, addr string) (*smtp.Conn, e
 func reencode(c smtp.Content, caps smtp.Capabilities) (smtp.Content, error) {
 	out, err := mime.ReEncode(c, mime.Capabilities{EightBit: caps.Has("8BITMIME"), UTF8: caps.Has("SMTPUTF8")})
 	if _, ok := errors.AsType[*mime.PartError](err); ok {
-		return nil, &smtp.Error{Code: 554, Enhanced: smtp.EnhancedCode{5, 6, 3}, Command: "re-encode the message", Err: err} // RFC 3463 X.6.3
+		return nil, &smtp.Error{Enhanced: smtp.EnhancedCode{5, 6, 3}, Command: "re-encode the message", Err: err} // RFC 3463 X.6.3
 	}
 	return out, err
 }

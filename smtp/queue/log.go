@@ -36,7 +36,7 @@ type LogOptions struct {
 }
 
 // Log is a [Store] on an append-only log with group commit: messages that are accepted at the same time share one flush. Memory
-// holds about 200 octets a message and 150 a recipient that waits; texts stay on disk. Only one process may have it open.
+// holds about 300 octets a message with one recipient; texts stay on disk. Only one process may have it open.
 type Log struct {
 	fs      disk.FS
 	log     *seglog.Log
