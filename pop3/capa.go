@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// capa: RFC 2449 s5.
-func (s *session) capa(hasArg bool) {
+// cmdCapa: RFC 2449 s5.
+func (s *session) cmdCapa(_ string, hasArg bool) {
 	if hasArg {
 		s.badCommand(errSyntax)
 		return
@@ -50,8 +50,8 @@ func (s *session) canStartTLS() bool {
 	return s.cfg.tls != nil && s.conn.TLS == nil && !s.conn.Private && s.state == authorization
 }
 
-// lang: RFC 6856 s3, with the one language that must be there.
-func (s *session) lang(arg string) {
+// cmdLang: RFC 6856 s3, with the one language that must be there.
+func (s *session) cmdLang(arg string, _ bool) {
 	switch strings.ToLower(arg) {
 	case "":
 		s.ok("languages follow")
@@ -64,8 +64,8 @@ func (s *session) lang(arg string) {
 	}
 }
 
-// stls: RFC 2595 s4.
-func (s *session) stls(hasArg bool) action {
+// cmdStls: RFC 2595 s4.
+func (s *session) cmdStls(_ string, hasArg bool) {
 	switch {
 	case hasArg:
 		s.badCommand(errSyntax)
@@ -76,12 +76,10 @@ func (s *session) stls(hasArg bool) action {
 	case s.in.Len() > 0: // not written by whom the handshake will prove
 		s.fail(errPipelinedTLS)
 		s.end(errPipelinedTLS)
-		return hangUp
 	default:
 		s.ok("begin TLS")
-		return startTLS
+		s.wantTLS = true
 	}
-	return readMore
 }
 
 func (s *session) tlsStarted(state *tls.ConnectionState) {

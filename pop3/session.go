@@ -27,6 +27,8 @@ type session struct {
 	auth      sasl.Server
 	mechanism string // of auth
 	utf8      bool
+	wantTLS   bool // STLS was accepted
+	afterAuth bool // the last known command was AUTH, see traceCommand
 	bad       int
 	failures  int
 	lines     int   // handled so far
@@ -40,10 +42,11 @@ type session struct {
 	block    []byte
 }
 
+// state is where a session stands (RFC 1939 s3). The values are bits, so that a command can name both in which it is valid.
 type state uint8
 
 const (
-	authorization state = iota
+	authorization state = 1 << iota
 	transaction
 	ended
 )
@@ -58,7 +61,7 @@ const (
 )
 
 func newSession(ctx context.Context, cfg *settings, peer Peer, conn sasl.Channel) *session {
-	s := &session{ctx: ctx, cfg: cfg, peer: peer, conn: conn}
+	s := &session{ctx: ctx, cfg: cfg, peer: peer, conn: conn, state: authorization}
 	s.in = line.Buffer{MaxLine: sasl.MaxResponse + 64, Ending: line.LF}
 	s.out.fresh = cfg.getOutput
 	return s
@@ -108,37 +111,36 @@ func (s *session) run() action {
 		}
 		s.started = true
 		s.lines++
-		if a := s.handle(l, err); a != readMore {
-			return a
+		s.handle(l, err)
+		if s.wantTLS {
+			s.wantTLS = false
+			return startTLS
 		}
 	}
 	return hangUp
 }
 
 // handle acts on one line.
-func (s *session) handle(l []byte, err error) action {
-	if err == nil {
-		s.traceCommand(l)
-	}
-	switch {
-	case err != nil:
+func (s *session) handle(l []byte, err error) {
+	if err != nil {
 		s.auth = nil
 		s.badCommand(errTooLong)
-	case s.auth != nil:
-		s.authResponse(l)
-	default:
-		verb, arg, hasArg := bytes.Cut(l, []byte(" "))
-		if len(l) > maxCommand && !bytes.EqualFold(verb, []byte("AUTH")) {
-			s.badCommand(errTooLong)
-			break
-		}
-		if bytes.IndexByte(l, '\r') >= 0 || bytes.IndexByte(l, 0) >= 0 {
-			s.badCommand(errSyntax)
-			break
-		}
-		return s.command(string(bytes.ToUpper(verb[:min(len(verb), 8)])), arg, hasArg)
+		return
 	}
-	return readMore
+	s.traceCommand(l)
+	if s.auth != nil {
+		s.authResponse(l)
+		return
+	}
+	verb, arg, hasArg := bytes.Cut(l, []byte(" "))
+	switch {
+	case len(l) > maxCommand && !bytes.EqualFold(verb, []byte("AUTH")):
+		s.badCommand(errTooLong)
+	case bytes.IndexByte(l, '\r') >= 0 || bytes.IndexByte(l, 0) >= 0:
+		s.badCommand(errSyntax)
+	default:
+		s.command(string(bytes.ToUpper(verb)), arg, hasArg)
+	}
 }
 
 // foreign reports whether the first octets are another protocol's: a TLS
@@ -156,64 +158,46 @@ func (s *session) foreign() bool {
 	return false
 }
 
+// commands are what the server knows, with the states in which each is valid.
+var commands = map[string]struct {
+	when state
+	run  func(s *session, arg string, hasArg bool)
+}{
+	"QUIT": {authorization | transaction, (*session).cmdQuit},
+	"CAPA": {authorization | transaction, (*session).cmdCapa},
+	"LANG": {authorization | transaction, (*session).cmdLang},
+
+	"STLS": {authorization, (*session).cmdStls},
+	"USER": {authorization, (*session).cmdUser},
+	"PASS": {authorization, (*session).cmdPass},
+	"APOP": {authorization, (*session).cmdApop},
+	"AUTH": {authorization, (*session).cmdAuth},
+	"UTF8": {authorization, (*session).cmdUTF8},
+
+	"STAT": {transaction, (*session).cmdStat},
+	"LIST": {transaction, (*session).cmdList},
+	"UIDL": {transaction, (*session).cmdUidl},
+	"RETR": {transaction, (*session).cmdRetr},
+	"TOP":  {transaction, (*session).cmdTop},
+	"DELE": {transaction, (*session).cmdDele},
+	"NOOP": {transaction, (*session).cmdNoop},
+	"RSET": {transaction, (*session).cmdRset},
+}
+
 // command runs a command that is valid in the current state.
-func (s *session) command(verb string, arg []byte, hasArg bool) action {
+func (s *session) command(verb string, arg []byte, hasArg bool) {
 	if verb != "PASS" {
 		arg = bytes.TrimRight(arg, " ")
 		hasArg = len(arg) > 0
 	}
-	switch verb {
-	case "QUIT":
-		s.quit(hasArg)
-		return readMore
-	case "CAPA":
-		s.capa(hasArg)
-		return readMore
-	case "LANG":
-		s.lang(string(arg))
-		return readMore
-	case "STLS":
-		return s.stls(hasArg)
-	}
-	var run func(s *session, arg string, hasArg bool)
-	var when state
-	switch verb {
-	case "USER":
-		run, when = (*session).cmdUser, authorization
-	case "PASS":
-		run, when = (*session).cmdPass, authorization
-	case "APOP":
-		run, when = (*session).cmdApop, authorization
-	case "AUTH":
-		run, when = (*session).cmdAuth, authorization
-	case "UTF8":
-		run, when = (*session).cmdUTF8, authorization
-	case "STAT":
-		run, when = (*session).cmdStat, transaction
-	case "LIST":
-		run, when = (*session).cmdList, transaction
-	case "UIDL":
-		run, when = (*session).cmdUidl, transaction
-	case "RETR":
-		run, when = (*session).cmdRetr, transaction
-	case "TOP":
-		run, when = (*session).cmdTop, transaction
-	case "DELE":
-		run, when = (*session).cmdDele, transaction
-	case "NOOP":
-		run, when = (*session).cmdNoop, transaction
-	case "RSET":
-		run, when = (*session).cmdRset, transaction
-	default:
+	switch c, ok := commands[verb]; {
+	case !ok:
 		s.badCommand(errUnknown)
-		return readMore
-	}
-	if s.state != when {
+	case c.when&s.state == 0:
 		s.badCommand(errNotNow)
-		return readMore
+	default:
+		c.run(s, string(arg), hasArg)
 	}
-	run(s, string(arg), hasArg)
-	return readMore
 }
 
 // ok writes the first line of a positive reply.
@@ -245,9 +229,9 @@ func (s *session) badCommand(e *Error) {
 // end ends the session by the server's decision.
 func (s *session) end(why error) { s.state, s.why = ended, why }
 
-// quit ends the session; in the transaction state the update state follows
+// cmdQuit ends the session; in the transaction state the update state follows
 // (RFC 1939 s6).
-func (s *session) quit(hasArg bool) {
+func (s *session) cmdQuit(_ string, hasArg bool) {
 	if hasArg {
 		s.badCommand(errSyntax)
 		return

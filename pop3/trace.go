@@ -46,28 +46,30 @@ func (s *session) traceCommand(line []byte) {
 	if t == nil {
 		return
 	}
-	t(s.snapshot(), struckOut(string(line), s.auth != nil))
-}
-
-func struckOut(line string, response bool) string {
-	if response {
-		return "***"
+	// Words are told apart whatever stands between them: a client's mistake is no reason to show its password.
+	words := strings.FieldsFunc(string(line), func(r rune) bool { return r == ' ' || r == '\t' })
+	verb := ""
+	if len(words) > 0 {
+		verb = strings.ToUpper(words[0])
 	}
-	words := strings.FieldsFunc(line, func(r rune) bool { return r == ' ' || r == '\t' }) // whatever separates them: a client's mistake is no reason to show its password
-	if len(words) == 0 {
-		return line
+	_, known := commands[verb]
+	if known {
+		s.afterAuth = verb == "AUTH"
 	}
 	shown := len(words)
-	switch strings.ToUpper(words[0]) {
-	case "PASS":
+	switch {
+	case s.auth != nil, s.afterAuth && !known: // a response, perhaps of a client that did not wait to see its mechanism refused
+		shown = 0
+	case verb == "PASS":
 		shown = 1
-	case "AUTH", "APOP":
+	case verb == "AUTH", verb == "APOP":
 		shown = 2
 	}
-	if shown >= len(words) {
-		return line
+	if shown >= len(words) && shown > 0 {
+		t(s.snapshot(), string(line))
+	} else {
+		t(s.snapshot(), strings.Join(append(words[:shown:shown], "***"), " "))
 	}
-	return strings.Join(words[:shown], " ") + " ***"
 }
 
 // traceReply tells of the first line of a reply.

@@ -35,7 +35,7 @@ func TestTrace(t *testing.T) {
 		Disconnected: func(p *pop3.Peer, err error) { fmt.Fprintln(&b, "disconnected", p.Identity, p.Mechanism, err) },
 	}
 	client, server := memnet.Pipe()
-	io.WriteString(client, "USER alice\r\nPASS wr0ng\r\npass\twr0ng\r\n  PASS wr0ng\r\nAPOP alice wr0ng\r\nAUTH LOGIN\r\nYWxpY2U=\r\n*\r\n"+
+	io.WriteString(client, "USER alice\r\nPASS wr0ng\r\npass\twr0ng\r\n  PASS wr0ng\r\nAPOP alice wr0ng\r\nAUTH NTLM\r\nd3IwbmcK\r\n\r\nUSER x\r\nxyzzy 1\r\nAUTH LOGIN\r\nYWxpY2U=\r\n*\r\n"+
 		"AUTH PLAIN AGFsaWNlAHBhc3Mgd29yZCA=\r\nRETR 1\r\nLIST\r\nDELE 9\r\nPASS wr0ng\r\nQUIT\r\n")
 	client.(*memnet.Conn).CloseWrite()
 	require.NoError(t, srv.ServeConn(t.Context(), server))
@@ -53,6 +53,16 @@ S: -ERR unknown command
 C: APOP alice ***
 authenticated 127.0.0.1 APOP alice  sasl: authentication failed
 S: -ERR [AUTH] wrong name or password
+C: AUTH NTLM
+S: -ERR mechanism not offered
+C: ***
+S: -ERR unknown command
+C: ***
+S: -ERR unknown command
+C: USER x
+S: +OK send PASS
+C: xyzzy 1
+S: -ERR unknown command
 C: AUTH LOGIN
 S: + ***
 C: ***

@@ -73,6 +73,7 @@ type machine struct {
 	authFails int
 
 	onCommand func(line string)            // nil: nobody wants to know
+	afterAuth bool                         // the last known command was AUTH, see observe
 	intercept func(verb string) (e *Error) // may answer a command instead of the server; nil: nobody does
 }
 
@@ -185,17 +186,22 @@ func (m *machine) observe(line []byte) {
 	if m.onCommand == nil {
 		return
 	}
-	if m.state == stateResponse {
+	// Words are told apart whatever stands between them: a client's mistake is no reason to show its password.
+	words, v := bytes.Fields(line), verbUnknown
+	if len(words) > 0 {
+		v = lookupVerb(words[0])
+	}
+	if v != verbUnknown {
+		m.afterAuth = v == verbAUTH
+	}
+	switch {
+	case m.state == stateResponse, m.afterAuth && v == verbUnknown: // a response, perhaps of a client that did not wait to see its mechanism refused
 		m.onCommand("***")
-		return
+	case v == verbAUTH && len(words) > 2:
+		m.onCommand("AUTH " + string(words[1]) + " ***")
+	default:
+		m.onCommand(string(line))
 	}
-	if v, arg := parseCommand(line); v == verbAUTH {
-		if mechanism, _, secret := bytes.Cut(arg, []byte(" ")); secret {
-			m.onCommand("AUTH " + string(mechanism) + " ***")
-			return
-		}
-	}
-	m.onCommand(string(line))
 }
 
 // command handles one line. It answers itself what needs no decision.

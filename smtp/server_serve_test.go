@@ -117,6 +117,11 @@ func TestSecretsAreStruckOut(t *testing.T) {
 	b64 := func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) }
 	w := serve(t, srv).hello()
 	w.ask("AUTH PLAIN "+b64("\x00alice\x00wrong"), "535 ")
+	w.ask("AUTH\tPLAIN\t"+b64("secret"), "50")
+	w.ask("  AUTH PLAIN "+b64("secret"), "50")
+	w.send("AUTH NTLM\r\n" + b64("secret") + "\r\n") // does not wait to see that it is refused
+	w.reply("504 ")
+	w.reply("500 ")
 	w.ask("auth login "+b64("alice"), "334 ")
 	w.ask(b64("secret"), "235 ")
 	w.mail()
