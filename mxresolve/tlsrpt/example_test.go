@@ -1,9 +1,12 @@
 package tlsrpt_test
 
 import (
+	"context"
 	"fmt"
+	"log"
 	"time"
 
+	"github.com/gomailroom/mailroom/mxresolve"
 	"github.com/gomailroom/mailroom/mxresolve/tlsrpt"
 )
 
@@ -27,3 +30,31 @@ func Example() {
 	// [[TLS-Report-Domain example.net] [TLS-Report-Submitter mail.example.org]]
 	// 1 1
 }
+
+// What a mail server does that reports: it keeps outcomes in a folder, and sends once a day.
+func ExampleReporter() {
+	store, err := tlsrpt.Dir("/var/lib/mail/tlsrpt")
+	if err != nil {
+		log.Fatal(err)
+	}
+	collector, err := tlsrpt.Open(context.Background(), store)
+	if err != nil {
+		log.Fatal(err)
+	}
+	// router := &queue.MXRouter{Resolver: resolver, TLSOutcome: collector.Add}
+
+	var resolver mxresolve.Resolver
+	reporter := &tlsrpt.Reporter{
+		Collector: collector,
+		Sender:    tlsrpt.Sender{Organization: "Example", Contact: "tls-reports@example.org"},
+		Lookup:    resolver.LookupTLSReporting,
+		Mail: func(ctx context.Context, to string, message []byte) error {
+			return signAndQueue(ctx, to, message) // with DKIM, for example.org
+		},
+	}
+	if err := reporter.Run(context.Background()); err != nil {
+		log.Print(err)
+	}
+}
+
+func signAndQueue(context.Context, string, []byte) error { return nil }

@@ -34,6 +34,11 @@
 // at once by a host that does not know the parameter (5.3.3); with N the sender hears of the delay (4.4.7), or that the message was handed on to such a host. Each host is told the time that is
 // left. MT-PRIORITY is handed on, and does not change the order.
 //
+// # TLS reports
+//
+// MXRouter.TLSOutcome is told how TLS went on each connection, which is what the daily reports of RFC 8460 are made of: give it Add of a tlsrpt.Collector, which package
+// mxresolve/tlsrpt keeps and sends.
+//
 // # Limits
 //
 // 100 deliveries at a time and 5 to a domain, connections kept for 30 seconds and 100 messages, 5 addresses for each attempt, retries for 5 days. A message may have any size: texts beyond 1 MiB are streamed
