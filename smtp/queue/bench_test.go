@@ -134,3 +134,25 @@ func (s settled) Settle(ctx context.Context, j *Job, states []State) error {
 	}
 	return err
 }
+
+// BenchmarkOpen opens a log of 10,000 messages of 1 KiB.
+func BenchmarkOpen(b *testing.B) {
+	const messages = 10_000
+	fs := &disk.Memory{}
+	l, err := openLog(fs, LogOptions{})
+	require.NoError(b, err)
+	m := message(b, "bob@recipient.test")
+	for i := range messages {
+		m.Envelope.To[0].Path.Domain = fmt.Sprintf("%d.test", i%1000)
+		_, err := l.Add(b.Context(), m, nil, smtp.BytesContent(make([]byte, 1024)))
+		require.NoError(b, err)
+	}
+	require.NoError(b, l.Close())
+	b.ReportAllocs()
+	for b.Loop() {
+		l, err := openLog(fs, LogOptions{})
+		require.NoError(b, err)
+		require.NoError(b, l.Close())
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/messages, "ns/message")
+}

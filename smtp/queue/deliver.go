@@ -70,8 +70,22 @@ func (q *Queue) attempt(ctx context.Context, j *Job) []outcome {
 	return outcomes
 }
 
+// route asks where to deliver to. A domain about which nothing can be found out for now is left alone as a server is that is down.
 func (q *Queue) route(ctx context.Context, j *Job, attempt int) ([]Host, error) {
+	key := "route " + j.Domain
+	if !j.Asked {
+		if err := q.outages.check(key); err != nil {
+			return nil, err
+		}
+	}
 	hosts, err := q.Router.Route(ctx, j.Domain, attempt)
+	switch {
+	case ctx.Err() != nil:
+	case err == nil || permanent(err):
+		q.outages.note(key, nil)
+	default:
+		q.outages.note(key, err)
+	}
 	if err == nil && len(hosts) == 0 {
 		err = &smtp.Error{Code: 451, Enhanced: smtp.EnhancedCode{4, 4, 4}, Command: "route " + j.Domain, Text: "no host to deliver to"}
 	}

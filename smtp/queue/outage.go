@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// outages remembers servers to which no connection could be made. What waits for such a server fails at once with the same error instead of waiting for another timeout, so that a long queue for a dead
+// outages remembers servers to which no connection could be made, and domains without a route. What waits for such a server fails at once with the same error instead of waiting for another timeout, so that a long queue for a dead
 // server neither fills the places for deliveries nor knocks all the time. Now and then one message is the probe.
 type outages struct {
 	mu   sync.Mutex

@@ -72,6 +72,53 @@ func TestDeadServerIsLeftAlone(t *testing.T) {
 	})
 }
 
+// slowRouter finds out nothing of a domain, and takes its time.
+type slowRouter struct {
+	*world
+	asked int
+}
+
+func (r *slowRouter) Route(ctx context.Context, domain string, attempt int) ([]Host, error) {
+	if domain != "a.test" {
+		return r.world.Route(ctx, domain, attempt)
+	}
+	time.Sleep(10 * time.Second)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.asked++
+	return nil, &smtp.Error{Code: 451, Enhanced: smtp.EnhancedCode{4, 4, 3}, Text: "name server does not answer"}
+}
+
+// TestDeadNameServer has a long queue for a domain whose name servers do not answer.
+func TestDeadNameServer(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		router := &slowRouter{world: w}
+		w.queue.Router, w.queue.MaxParallel = router, 6
+		for i := range 100 {
+			w.send("", fmt.Sprintf("x%d@a.test", i))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.queue.Run(ctx) }()
+		time.Sleep(time.Minute)
+		cancel()
+		require.NoError(t, <-done)
+		require.Less(t, router.asked, 12)
+		list, err := store.List(t.Context())
+		require.NoError(t, err)
+		require.Len(t, list, 100)
+		for _, s := range list {
+			require.Equal(t, 1, s.States[0].Attempts)
+			require.Contains(t, s.States[0].Text, "name server does not answer")
+			require.Equal(t, smtp.EnhancedCode{4, 4, 3}, s.States[0].Enhanced)
+		}
+	})
+}
+
 // TestManyDomains has due mail for many domains, and more than may be under way: nobody looks at all of them for each delivery.
 func TestManyDomains(t *testing.T) {
 	t.Parallel()

@@ -45,7 +45,7 @@ type Queue struct {
 type Trace struct {
 	Queued    func(id ID, e *smtp.Envelope)
 	Route     func(id ID, domain string, hosts []Host, err error)
-	Attempt   func(id ID, host Host, addr string, err error) // one server was tried; err is why it could not be talked to
+	Attempt   func(id ID, host Host, addr string, err error) // one server was tried, or left alone since it is down; err is why it could not be talked to
 	Recipient func(id ID, to smtp.ForwardPath, s State, err error)
 	Notified  func(id ID, to smtp.ReversePath, dsn smtp.Content)
 }
