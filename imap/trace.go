@@ -33,7 +33,7 @@ type AuthInfo struct {
 	Err       error  // why it failed; nil when it did not
 }
 
-// CommandInfo is a command that was carried out or refused.
+// CommandInfo is a command that was carried out or refused. It stands for the line, which may be long and have literals in it.
 type CommandInfo struct {
 	Mailbox  string // the one selected
 	Name     string // in capitals, such as "UID FETCH"; "?" where it is unknown

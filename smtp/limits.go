@@ -3,11 +3,11 @@ package smtp
 import "time"
 
 // Limits bound what one peer can take of a server. A zero field means its default, a negative one "no limit", which is
-// meant for tests and trusted networks.
+// meant for tests and trusted networks. Fields that imap and pop3 have too mean the same there.
 type Limits struct {
 	MessageSize int64 // octets of a message, told in SIZE; default 64 MiB. RFC 1870
 	Recipients  int   // accepted recipients of a message; further ones get 452; default 1000. RFC 5321 s4.5.3.1.8
-	LineLength  int   // octets of a command line with its CRLF; default 2048. AUTH lines may have 12288. RFC 5321 s4.5.3.1.4, RFC 4954 s4
+	LineLength  int   // octets of a command line with its CRLF; default 2048, at most 16384. AUTH lines may have 12288. RFC 5321 s4.5.3.1.4, RFC 4954 s4
 
 	BadCommands  int // commands that were wrong in themselves, since the last accepted message; the last of them gets 421; default 20
 	Refusals     int // MAIL and RCPT that the handler refused, since the last accepted message, before 421; default 200

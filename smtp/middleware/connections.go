@@ -19,7 +19,8 @@ type ConnectionLimits struct {
 
 var errConnections = &smtp.Error{Code: 421, Enhanced: smtp.EnhancedCode{4, 7, 0}, Text: "too many connections from your network; try again later"}
 
-// LimitConnections turns away connections that are too many with 421 4.7.0. They count until their session ends.
+// LimitConnections turns away connections that are too many with 421 4.7.0. They count until their session ends. It is for what a network of strangers may have;
+// smtp.Limits.PerAddress is the net below it, that catches connections before a handshake, whatever the handler.
 func LimitConnections(l ConnectionLimits) func(smtp.Handler) smtp.Handler {
 	c := connections{
 		perAddress: orDefault(l.PerAddress, 20), perNetwork: orDefault(l.PerNetwork, 50),
