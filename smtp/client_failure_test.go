@@ -310,7 +310,11 @@ func TestClientGreetingRefuses(t *testing.T) {
 
 func TestDialerHostname(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"a b", "a\r\nRSET", "a\x00", strings.Repeat("a", 256)} {
+	d := smtp.Dialer{Hostname: "bücher.example"}
+	c, err := d.NewConn(background, peer(t, "S: 220 hi\nC: EHLO xn--bcher-kva.example\nS: 250 hi\nC: QUIT\nS: 221 bye"), "mx.test")
+	require.NoError(t, err)
+	require.NoError(t, c.Quit(background))
+	for _, name := range []string{"a b", "a\r\nRSET", "a\x00", "ü\xff", "ü b", strings.Repeat("a", 256)} {
 		d := smtp.Dialer{Hostname: name}
 		c, s := memnet.Pipe()
 		_, err := d.NewConn(background, c, "mx.test")

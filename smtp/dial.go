@@ -9,6 +9,9 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
 )
 
 // A Dialer makes connections to SMTP and LMTP servers. The zero value is ready: it uses TLS when the server offers it, does not authenticate, and has the timeouts of RFC 5321.
@@ -157,6 +160,13 @@ func (d *Dialer) hostname() (string, error) {
 		if name == "" {
 			name = "localhost"
 		}
+	}
+	if !isASCII(name) { // RFC 6531 s3.7.1: before the server has offered SMTPUTF8 there are A-labels only
+		ascii, err := idna.Lookup.ToASCII(name)
+		if err != nil || !utf8.ValidString(name) || !validDomain(ascii) {
+			return "", &Error{Enhanced: EnhancedCode{5, 3, 5}, Command: "EHLO", Text: "the Hostname of the Dialer is no domain", Err: badAddress(err)}
+		}
+		name = ascii
 	}
 	if len(name) > 255 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
 		return "", &Error{Enhanced: EnhancedCode{5, 3, 5}, Command: "EHLO", Text: "the Hostname of the Dialer is no domain", Err: ErrBadAddress}

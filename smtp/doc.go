@@ -38,8 +38,9 @@
 //
 // A message ends at CRLF.CRLF and nothing else. One with a bare CR, a bare LF or a NUL is read to its end and refused with 554 5.6.0, see
 // [LinePolicy]. Command lines end in CRLF; a bare LF in one ends the session, and so do data behind STARTTLS, a BDAT whose size
-// is not understood, HTTP, and a TLS handshake on the plain port. Whenever the server ends a session it says why, with code 421. Every
-// command gets one reply, and an over-long line is one command.
+// is not understood, HTTP, and a TLS handshake on the plain port. Whenever the server ends a session it says why, with code 421, or with 552 within
+// a message that goes on far beyond its limit. Every command gets one reply, and an over-long line is one command. Before TLS, where the server requires it, and before AUTH in
+// mode Submission everything that concerns mail gets 530. Who is turned away in place of the greeting gets 503 until QUIT, for which there are ten seconds.
 //
 // All that a client can make the server do is bounded by [Limits], whose zero value means these defaults:
 //
