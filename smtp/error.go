@@ -20,7 +20,7 @@ func (e EnhancedCode) String() string {
 //
 // A client gets one for each negative reply of the server, with its Code, and one without Code for whatever else went wrong: no connection, no TLS, a
 // deadline, a message that the server could not take. Err has the cause then. Enhanced classifies these as well, so that a queue may report all of
-// them in one way.
+// them in one way. A handler that is a proxy may return both: what has no Code its client is told as 451 or 554, without the cause.
 type Error struct {
 	Code     int          // the reply code, 400-599; 0 when no server said this
 	Enhanced EnhancedCode // RFC 3463; a server that has none sends the general one of the code's class
