@@ -43,7 +43,17 @@ type bodyView struct{ body Body }
 func (v *bodyView) walk(p *Part, kind string, inAlternative, text, html bool) {
 	texts, htmls := len(v.body.Text), len(v.body.HTML)
 	i := 0
+	start := ""
+	if kind == "related" {
+		start = trimAngles(p.ContentType().Params.Get("start"))
+	}
 	for c := range p.Children() {
+		if start != "" { // RFC 2387 s3.2: the part that it names is what the first one else is
+			i = 1
+			if c.ContentID() == start {
+				i = 0
+			}
+		}
 		if c.IsMultipart() && !c.IsLeaf() {
 			sub := strings.TrimPrefix(c.mediaType, "multipart/")
 			v.walk(c, sub, inAlternative || sub == "alternative", text, html)
