@@ -58,6 +58,10 @@ var ErrBodyHash = errors.New("dkim: the body is not the one that was signed")
 // ErrSignature is wrapped by the error of a result where the header is not the one that was signed, or the key another.
 var ErrSignature = errors.New("dkim: the header is not the one that was signed, or not with this key")
 
+// ErrMalformed is returned for a message to sign, and wrapped by the error of a result, where the header has a line that is no field. Signatures do not cover such
+// lines, and programs differ in what they take them for: many show them as the beginning of the body, so that anybody could write above what was signed.
+var ErrMalformed = errors.New("dkim: the header has a line that is no field")
+
 // ErrHeaderTooLong is returned for a message whose header is longer than the limit.
 var ErrHeaderTooLong = fmt.Errorf("dkim: the header is longer than %d octets", maxHeader)
 

@@ -367,3 +367,19 @@ func TestHeaderLimits(t *testing.T) {
 	long := "X: " + strings.Repeat("x", 300_000) + "\r\n" + letter
 	require.Equal(t, Pass, one(t, sign(t, long, Signer{}), Verifier{}).Status)
 }
+
+// TestLinesThatAreNoFields: whoever passes a signed message on could else put lines into its header that are shown as its text.
+func TestLinesThatAreNoFields(t *testing.T) {
+	t.Parallel()
+	signed := sign(t, letter, Signer{})
+	head, body, _ := strings.Cut(signed, "\r\n\r\n")
+	for _, lines := range []string{"This was added,\r\nand this.", "\r\r\nadded", "added", "two words: x", "\xef\xbb\xbfFrom: eve@example.com", ": x", "X\xfc: y", "--b"} {
+		r := one(t, head+"\r\n"+lines+"\r\n\r\n"+body, Verifier{})
+		require.Equal(t, PermError, r.Status, "%q", lines)
+		require.ErrorIs(t, r.Err, ErrMalformed)
+		_, err := Sign(t.Context(), memory(lines+"\r\n"+letter), Signer{Domain: "example.org", Selector: "ed", Key: testKeys()[1]})
+		require.ErrorIs(t, err, ErrMalformed, "%q", lines)
+	}
+	require.Equal(t, Pass, one(t, "From eve Fri Jul 11 21:00:37 2003\r\n>From eve\r\n"+signed, Verifier{}).Status, "of an mbox file")
+	require.Equal(t, Pass, one(t, "X-Added : y\r\n z\r\n"+signed, Verifier{}).Status, "fields may be added")
+}

@@ -21,7 +21,8 @@
 // The error is only for a message that could not be read.
 //
 // The message is read once, whatever its length, in constant memory, while keys are looked up. What is not acceptable by today's rules gets [Policy]: rsa-sha1,
-// RSA keys below 1024 bits, expired signatures, l= that leaves a part of the body unsigned, a From that is not signed.
+// RSA keys below 1024 bits, expired signatures, l= that leaves a part of the body unsigned, a From that is not signed. A header with lines that are no fields gets
+// [PermError]: they are not signed, and may be shown as text.
 //
 // # Limits
 //

@@ -1,10 +1,13 @@
 package dkim
 
 import (
+	"bytes"
 	"encoding/base64"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/gomailroom/mailroom/mime"
 )
 
 func base64String(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
@@ -48,6 +51,38 @@ func FuzzVerify(f *testing.F) {
 			require.Equal(t, r.Status == Pass, r.Err == nil)
 			require.NotEqual(t, None, r.Status)
 		}
+	})
+}
+
+// What is signed as the body is what package mime shows as the body, and its fields are the same.
+func FuzzHeaderAsShown(f *testing.F) {
+	f.Add([]byte(rfc8463))
+	f.Add([]byte("From me\n>From me\nA: b\r\n c\r\n\r\nbody"))
+	f.Add([]byte("\xef\xbb\xbfA: b\r\r\n\r\n\nbody"))
+	f.Add([]byte("Content-Type: multipart/mixed; boundary=b\n--b\n\nx\n\n"))
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		if len(msg) > block/2 {
+			return
+		}
+		m, err := open(memory(msg))
+		require.NoError(t, err)
+		defer m.close()
+		if m.malformed(true) {
+			return
+		}
+		shown := mime.ParseBytes(msg)
+		offset, _ := shown.Root().BodyRange()
+		require.EqualValues(t, len(msg)-len(m.rest), offset)
+		var fields, want []string
+		for field := range shown.Header().Fields() {
+			fields = append(fields, string(field.Raw()))
+		}
+		for _, field := range m.fields {
+			if len(field.name) > 0 && !bytes.ContainsRune(field.name, ' ') { // else an mbox line
+				want = append(want, string(field.raw))
+			}
+		}
+		require.Equal(t, want, fields)
 	})
 }
 

@@ -127,6 +127,24 @@ func (m *message) split(header []byte) error {
 	return nil
 }
 
+// malformed reports whether a line of the header is no field (RFC 5322 s3.6.8). With mbox, "From " lines may stand above it.
+func (m *message) malformed(mbox bool) bool {
+	for _, f := range m.fields {
+		if mbox = mbox && isMboxLine(f.raw); mbox {
+			continue
+		}
+		if len(f.name) == 0 || bytes.ContainsFunc(f.name, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+			return true
+		}
+	}
+	return false
+}
+
+func isMboxLine(b []byte) bool {
+	line, more, _ := bytes.Cut(b, lf)
+	return len(more) == 0 && (bytes.HasPrefix(line, []byte("From ")) || bytes.HasPrefix(line, []byte(">From ")))
+}
+
 // hashBody reads the body once and gives it to every hash.
 func (m *message) hashBody(hashes []*bodyHash) error {
 	for _, h := range hashes {

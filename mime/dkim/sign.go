@@ -64,7 +64,8 @@ var (
 	defaultOversign = []string{"From", "Reply-To", "Subject", "Date", "Message-ID", "To", "Cc", "MIME-Version", "Content-Type", "Content-Transfer-Encoding"}
 )
 
-// Sign returns a DKIM-Signature field for each signer, to be put before the message. The message is read once.
+// Sign returns a DKIM-Signature field for each signer, to be put before the message. The message is read once. It has to have a From, and in its header
+// nothing but fields: see [ErrMalformed].
 func Sign(ctx context.Context, msg Content, signers ...Signer) ([]byte, error) {
 	for i := range signers {
 		if err := signers[i].check(); err != nil {
@@ -79,8 +80,8 @@ func Sign(ctx context.Context, msg Content, signers ...Signer) ([]byte, error) {
 	if m.count("from") == 0 {
 		return nil, errors.New("dkim: the message has no From, which a signature has to cover")
 	}
-	if c := m.fields[0].raw[0]; c == ' ' || c == '\t' {
-		return nil, errors.New("dkim: the message starts with the continuation of a field, which would become the signature's")
+	if m.malformed(false) {
+		return nil, ErrMalformed
 	}
 	var hashes []*bodyHash
 	bodies := make([]*bodyHash, len(signers))

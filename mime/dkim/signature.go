@@ -243,6 +243,9 @@ func (s *signature) check(m *message, now time.Time) error {
 		// s8.15: somebody added a From, which people would see.
 		return judged(Policy, "the message has %d From fields, of which %d are signed", in, signed)
 	}
+	if m.malformed(true) {
+		return &verdict{PermError, ErrMalformed} // s6.1: a message that is not well-formed; s8.15
+	}
 	if !s.Expires.IsZero() && now.After(s.Expires) {
 		return judged(Policy, "the signature expired at %s", s.Expires.Format(time.RFC3339))
 	}

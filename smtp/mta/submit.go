@@ -197,6 +197,9 @@ func (l *letter) sign(ctx context.Context) ([]byte, error) {
 	if errors.Is(err, dkim.ErrHeaderTooLong) {
 		return nil, &smtp.Error{Code: 552, Enhanced: smtp.EnhancedCode{5, 3, 4}, Text: "the header is too long to be signed", Err: err}
 	}
+	if errors.Is(err, dkim.ErrMalformed) {
+		return nil, &smtp.Error{Code: 554, Enhanced: smtp.EnhancedCode{5, 6, 0}, Text: "a line in the header of the message is no field", Err: err}
+	}
 	// An unsigned message would fail DMARC elsewhere for good; the user is asked to come again.
 	return nil, &smtp.Error{Code: 451, Enhanced: smtp.EnhancedCode{4, 7, 0}, Text: "the message cannot be signed now", Err: err}
 }
