@@ -103,7 +103,13 @@ func (s *sts) policy(ctx context.Context, domain string) (f stsFound) {
 		}
 	case f.policy != nil && f.policy.ID == id:
 		if f.policy.due(now) {
-			s.begin(domain, id, now) // in the background: this message need not wait
+			refresh := s.begin(domain, id, now) // in the background: this message need not wait
+			select {
+			case <-refresh.done: // not long ago, and it failed
+				f.expires = earliest(f.expires, refresh.until)
+			default:
+				f.expires = now // what is decided by the old policy is not kept
+			}
 		}
 	default:
 		fetch := s.begin(domain, id, now)

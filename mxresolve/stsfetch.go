@@ -69,6 +69,9 @@ func (s *sts) dialHost(ctx context.Context, addr string) (net.Conn, error) {
 // fetch gets the policy of a domain from its policy host (RFC 8461 s3.3).
 func (s *sts) fetch(ctx context.Context, domain string) (*STSPolicy, *stsError) {
 	fail := func(text string, err error) (*STSPolicy, *stsError) {
+		if err != nil && ctx.Err() != nil {
+			err = ctx.Err() // the time is over: what that did to the connection is of no interest
+		}
 		return nil, &stsError{tlsrpt.STSPolicyFetchError, text, err}
 	}
 	select {
