@@ -129,8 +129,7 @@ func TestPowerCutUnderLoad(t *testing.T) {
 
 				l, err = openLog(fs, LogOptions{SegmentSize: 4000})
 				require.NoError(t, err)
-				list, err := l.List(t.Context())
-				require.NoError(t, err)
+				list := all(t, l)
 				there := map[ID]Status{}
 				for _, s := range list {
 					there[s.ID] = s

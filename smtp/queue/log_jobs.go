@@ -2,9 +2,9 @@ package queue
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -204,35 +204,44 @@ func (l *Log) discard(file string) {
 	}
 }
 
-// List implements [Store].
-func (l *Log) List(ctx context.Context) ([]Status, error) {
-	l.mu.Lock()
-	ids := slices.Sorted(maps.Keys(l.entries))
-	l.mu.Unlock()
-	var list []Status
-	var errs []error
-	for _, id := range ids {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
+// All implements [Store].
+func (l *Log) All(ctx context.Context) iter.Seq2[Status, error] {
+	return func(yield func(Status, error) bool) {
 		l.mu.Lock()
-		e := l.entries[id]
+		ids := slices.Sorted(maps.Keys(l.entries))
 		l.mu.Unlock()
-		if e == nil {
-			continue
+		for _, id := range ids {
+			if err := ctx.Err(); err != nil {
+				yield(Status{}, err)
+				return
+			}
+			if s, ok, err := l.status(id); ok && !yield(s, err) {
+				return
+			}
 		}
-		m, err := l.message(e)
-		l.mu.Lock()
-		switch {
-		case l.entries[id] != e: // finished meanwhile
-		case err != nil:
-			errs = append(errs, fmt.Errorf("queue: message %s: %w", id, err))
-		default:
-			list = append(list, Status{ID: id, Message: *m, Size: e.size, States: e.all()})
-		}
-		l.mu.Unlock()
 	}
-	return list, errors.Join(errs...)
+}
+
+// status gives what is known of a message. ok is false when it is finished.
+func (l *Log) status(id ID) (s Status, ok bool, err error) {
+	l.mu.Lock()
+	e := l.entries[id]
+	l.mu.Unlock()
+	if e == nil {
+		return s, false, nil
+	}
+	m, err := l.message(e)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.entries[id] != e {
+		return s, false, nil
+	}
+	s = Status{ID: id, Size: e.size, States: e.all()}
+	if err != nil {
+		return s, true, fmt.Errorf("queue: message %s: %w", id, err)
+	}
+	s.Message = *m
+	return s, true, nil
 }
 
 // Reschedule implements [Store].

@@ -108,8 +108,7 @@ func TestDeadNameServer(t *testing.T) {
 		cancel()
 		require.NoError(t, <-done)
 		require.Less(t, router.asked, 12)
-		list, err := store.List(t.Context())
-		require.NoError(t, err)
+		list := all(t, store)
 		require.Len(t, list, 100)
 		for _, s := range list {
 			require.Equal(t, 1, s.States[0].Attempts)

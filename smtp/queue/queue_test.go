@@ -114,8 +114,7 @@ func (w *world) run() {
 	done := make(chan error)
 	go func() { done <- w.queue.Run(ctx) }()
 	for {
-		list, err := w.store.List(ctx)
-		require.NoError(w.t, err)
+		list := all(w.t, w.store)
 		if len(list) == 0 {
 			break
 		}
@@ -293,8 +292,7 @@ func TestOneDomainDoesNotHoldUpAnother(t *testing.T) {
 		cancel()
 		require.NoError(t, <-done, "what does not end within Drain is cut")
 		silent.Close()
-		list, err := store.List(t.Context())
-		require.NoError(t, err)
+		list := all(t, store)
 		require.Len(t, list, 30)
 		for _, s := range list {
 			require.Zero(t, s.States[0].Attempts, "being cut is no failure of the host")
@@ -321,8 +319,7 @@ func TestCutIsNoLastAttempt(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		require.NoError(t, <-done)
-		list, err := store.List(t.Context())
-		require.NoError(t, err)
+		list := all(t, store)
 		require.Len(t, list, 1)
 		require.Equal(t, Waiting, list[0].States[0].Phase)
 		require.Zero(t, list[0].States[0].Attempts)

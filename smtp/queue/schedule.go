@@ -3,7 +3,7 @@ package queue
 import "time"
 
 // A Schedule says when to try a recipient again that could not be reached: after wait, or never. attempt is how many attempts there were, 1 after the
-// first; age is how long ago the message was queued. It is a pure function; the queue adds a little chance to wait, so that what failed together does not come back together.
+// first; age is how long ago the message was queued, or released if it was held. It is a pure function; the queue adds a little chance to wait, so that what failed together does not come back together.
 type Schedule func(attempt int, age time.Duration, err error) (wait time.Duration, giveUp bool)
 
 // Retry gives the schedule that doubles the wait from first up to most, and gives up when the message is older than lifetime.

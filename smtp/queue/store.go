@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"iter"
 	"strconv"
 	"time"
 
@@ -26,8 +27,8 @@ type Store interface {
 	Settle(ctx context.Context, j *Job, states []State) error
 	// Changed gets a value after something was added or changed from outside.
 	Changed() <-chan struct{}
-	// List gives all messages that are not finished, oldest first. Those that cannot be read are left out, and the error tells of them.
-	List(ctx context.Context) ([]Status, error)
+	// All gives the messages that are not finished, oldest first. One that cannot be read comes with an error and without its Message; others follow it.
+	All(ctx context.Context) iter.Seq2[Status, error]
 	// Reschedule sets the time when all waiting recipients of a message are due: now, or later to hold it back. It is durable when it returns. Recipients that are
 	// on their way are left as they are; when there are no others it gives ErrBusy.
 	Reschedule(ctx context.Context, id ID, due time.Time) error
