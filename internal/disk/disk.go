@@ -38,6 +38,33 @@ type File interface {
 // Dir is an [FS] on a directory that exists.
 type Dir string
 
+// MakeDir makes a directory, readable for its owner only, and what is missing of the way to it. Each one is durable: the entry for it is in its parent, which
+// nothing that is synced later need flush.
+func MakeDir(path string) (Dir, error) {
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	if isDir(path) {
+		return Dir(path), nil
+	}
+	parent := Dir(filepath.Dir(path))
+	if string(parent) != path {
+		if parent, err = MakeDir(string(parent)); err != nil {
+			return "", err
+		}
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !isDir(path) { // somebody else may have been faster
+		return "", err
+	}
+	return Dir(path), parent.SyncDir()
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
+
 type osFile struct{ *os.File }
 
 func (f osFile) Size() (int64, error) {
@@ -51,7 +78,7 @@ func (f osFile) Size() (int64, error) {
 func (f osFile) Sync() error { return datasync(f.File) }
 
 func (d Dir) path(name string) (string, error) {
-	if !filepath.IsLocal(name) || filepath.Base(name) != name {
+	if !filepath.IsLocal(name) || filepath.Base(name) != name || name == "." {
 		return "", &fs.PathError{Op: "open", Path: name, Err: errors.New("not a plain file name")}
 	}
 	return filepath.Join(string(d), name), nil

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -62,14 +61,15 @@ type Log struct {
 // OpenLog opens the queue in a directory, and creates both if they are missing. What an earlier process left is there again. Broken
 // parts of the log are reported to the logger and passed over.
 func OpenLog(dir string, opt LogOptions) (*Log, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	fsys, err := disk.MakeDir(dir)
+	if err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
 	}
 	unlock, err := lockDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	l, err := openLog(disk.Dir(dir), opt)
+	l, err := openLog(fsys, opt)
 	if err != nil {
 		return nil, errors.Join(err, unlock())
 	}
