@@ -11,6 +11,8 @@
 //		require.Contains(t, text, "Welcome, Bob")
 //	}
 //
+// A test need not give a deadline: who waits for a message that does not come is told so after ten seconds, and what came instead.
+//
 // The server offers STARTTLS with a certificate that [Server.ClientTLS] trusts, and [Server.CertPEM] has for other programs; [Server.Dialer] gives a ready client.
 // NewUnstartedServer lets a test set Users and Tokens for AUTH, Config.RequireTLS, another mode (submission, LMTP), limits, extensions, implicit TLS with StartTLS, or
 // a Listener in memory, with which the server runs inside a testing/synctest bubble.

@@ -54,8 +54,11 @@ func (s *Server) Reset() {
 	s.messages = nil
 }
 
-// Wait waits until n messages were received, and gives all that were. The error tells how many there are when the context ends before.
+// Wait waits until n messages were received, and gives all that were. When the context ends before, or after ten seconds if it has no deadline, the error
+// tells which there are.
 func (s *Server) Wait(ctx context.Context, n int) ([]*Received, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	for {
 		messages, changed := s.look()
 		if len(messages) >= n {
@@ -64,13 +67,15 @@ func (s *Server) Wait(ctx context.Context, n int) ([]*Received, error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return messages, fmt.Errorf("smtptest: %d of %d messages were received: %w", len(messages), n, context.Cause(ctx))
+			return messages, fmt.Errorf("smtptest: %d of %d messages were received%s: %w", len(messages), n, list(messages), context.Cause(ctx))
 		}
 	}
 }
 
-// WaitFor waits for a message that matches, and gives the first; it may have been received before.
+// WaitFor waits for a message that matches, and gives the first; it may have been received before. It waits as long as Wait does.
 func (s *Server) WaitFor(ctx context.Context, match func(*Received) bool) (*Received, error) {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
 	for {
 		messages, changed := s.look()
 		if i := slices.IndexFunc(messages, match); i >= 0 {
@@ -79,9 +84,43 @@ func (s *Server) WaitFor(ctx context.Context, match func(*Received) bool) (*Rece
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return nil, fmt.Errorf("smtptest: none of %d messages is the one that was waited for: %w", len(messages), context.Cause(ctx))
+			return nil, fmt.Errorf("smtptest: none of %d messages is the one that was waited for%s: %w", len(messages), list(messages), context.Cause(ctx))
 		}
 	}
+}
+
+// bounded gives a context a deadline where it has none, as that of a test: a message that does not come fails the test, and not all of them by the time they have
+// together.
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, patience, errPatience)
+}
+
+const patience = 10 * time.Second
+
+var errPatience = fmt.Errorf("after %v: %w", patience, context.DeadlineExceeded)
+
+// list names messages, for an error.
+func list(messages []*Received) string {
+	const most = 5
+	var b strings.Builder
+	for i, m := range messages {
+		if i == most {
+			b.WriteString(", ...")
+			break
+		}
+		b.WriteString([]string{" (", ", "}[min(i, 1)])
+		fmt.Fprintf(&b, "%q to", m.Message().Header().Text("Subject"))
+		for _, to := range m.Envelope.To {
+			fmt.Fprintf(&b, " <%s>", to.Path)
+		}
+	}
+	if b.Len() > 0 {
+		b.WriteByte(')')
+	}
+	return b.String()
 }
 
 func (s *Server) look() ([]*Received, <-chan struct{}) {

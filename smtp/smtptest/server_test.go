@@ -200,69 +200,6 @@ func TestServerScript(t *testing.T) {
 	}
 }
 
-// A rule for commands leaves everything else as it is, whatever is sent and however it is cut.
-func TestServerCommandsPassThrough(t *testing.T) {
-	t.Parallel()
-	body := "Subject: x\r\n\r\nDATA\r\n.\r\nNOOP\r\n" + strings.Repeat("x", 10000) + "\r\nNOOP\r\n"
-	for name, set := range map[string]func(*smtptest.Server){
-		"BDAT":     func(s *smtptest.Server) {},
-		"DATA":     func(s *smtptest.Server) { s.Config.Withhold = smtp.ExtChunking },
-		"STARTTLS": func(s *smtptest.Server) { s.Config.TLSConfig = smtptest.NewUnstartedServer(t).Config.TLSConfig },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			synctest.Test(t, func(t *testing.T) {
-				srv := bubble(t, set)
-				srv.Script(smtptest.Rule{On: smtptest.OnCommand, Address: "NOOP", Reply: smtptest.Reply(450, "4.5.0 no noop")})
-				d := srv.Dialer()
-				d.TLS = nil
-				c, err := d.Dial(t.Context(), srv.Addr)
-				require.NoError(t, err)
-				defer c.Close()
-				for range 2 {
-					e, err := smtp.NewEnvelope("alice@example.org", "bob@example.org")
-					require.NoError(t, err)
-					_, err = c.Send(t.Context(), e, smtp.StringContent(body))
-					require.NoError(t, err)
-					require.ErrorContains(t, c.Noop(t.Context()), "450 4.5.0 no noop")
-				}
-				require.Len(t, srv.Messages(), 2)
-				require.Equal(t, body, string(srv.Messages()[1].Data))
-			})
-		})
-	}
-}
-
-// Under TLS the rules hold as well, and for connections that were there before them. A chunk that is refused is taken out of the stream.
-func TestServerCommandsUnderTLS(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		srv := bubble(t, func(s *smtptest.Server) { s.Config.TLSConfig = smtptest.NewUnstartedServer(t).Config.TLSConfig })
-		d := srv.Dialer()
-		d.TLSConfig.InsecureSkipVerify = true // the certificate is another server's
-		c, err := d.Dial(t.Context(), srv.Addr)
-		require.NoError(t, err)
-		defer c.Close()
-		require.NotNil(t, c.TLS().State)
-		e, err := smtp.NewEnvelope("alice@example.org", "bob@example.org")
-		require.NoError(t, err)
-		srv.Script(
-			smtptest.Rule{On: smtptest.OnCommand, Address: "BDAT", Times: 1, Reply: smtptest.Reply(452, "4.3.1 no room")},
-			smtptest.Rule{On: smtptest.OnCommand, Address: "MAIL", Skip: 1, Times: 1, Delay: time.Minute, Reply: smtptest.Reply(451, "4.7.1 later")},
-			smtptest.Rule{On: smtptest.OnCommand, Address: "RCPT", Skip: 2, Times: 1, Reply: smtptest.Reply(550, "5.1.1 nobody")},
-			smtptest.Rule{On: smtptest.OnCommand, Address: "NOOP", Times: 1, Drop: true},
-		)
-		start := time.Now()
-		for _, want := range []string{"end of data: 452 4.3.1 no room", "MAIL FROM:<alice@example.org>: 451 4.7.1 later", "RCPT TO:<bob@example.org>: 550 5.1.1 nobody"} {
-			_, err = c.Send(t.Context(), e, smtp.StringContent("Subject: x\n\nRSET\n"))
-			require.ErrorContains(t, err, want)
-		}
-		require.Equal(t, time.Minute, time.Since(start))
-		require.ErrorContains(t, c.Noop(t.Context()), "NOOP: unexpected EOF")
-		require.Empty(t, srv.Messages())
-	})
-}
-
 func TestServerCertPEM(t *testing.T) {
 	t.Parallel()
 	srv := smtptest.NewServer(t)
@@ -274,6 +211,30 @@ func TestServerCertPEM(t *testing.T) {
 	c, err := d.Dial(t.Context(), "localhost:"+port)
 	require.NoError(t, err)
 	require.NoError(t, c.Quit(t.Context()))
+}
+
+// Who waits without a deadline for what does not come is told what came instead.
+func TestServerWaitEnds(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		srv := bubble(t, func(*smtptest.Server) {})
+		_, err := srv.Wait(t.Context(), 1)
+		require.EqualError(t, err, "smtptest: 0 of 1 messages were received: after 10s: context deadline exceeded")
+		for range 7 {
+			require.NoError(t, srv.Send(t.Context(), "alice@example.org", []string{"bob@example.org", "carol@example.org"}, "Subject: hi\n\nhi\n"))
+		}
+		start := time.Now()
+		_, err = srv.WaitFor(t.Context(), func(m *smtptest.Received) bool { return m.To("dave@example.org") })
+		require.Equal(t, 10*time.Second, time.Since(start))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		one := `"hi" to <bob@example.org> <carol@example.org>`
+		require.ErrorContains(t, err, "none of 7 messages is the one that was waited for ("+strings.Repeat(one+", ", 5)+"...): after 10s")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err = srv.Wait(ctx, 8)
+		require.ErrorContains(t, err, "7 of 8")
+		require.Equal(t, 70*time.Second, time.Since(start))
+	})
 }
 
 // bubble starts a server in memory, for tests with time.
