@@ -43,6 +43,9 @@ func (q *Queue) deliver(ctx context.Context, j *Job) {
 // errExpired is the outcome for a message that was to be returned when its time was over (RFC 2852 s4.1).
 var errExpired = &smtp.Error{Enhanced: smtp.EnhancedCode{5, 4, 7}, Text: "the time that the sender gave for the delivery is over"}
 
+// errUntried is the outcome as long as no host has been tried.
+var errUntried = &smtp.Error{Enhanced: smtp.EnhancedCode{4, 4, 4}, Text: "no host was tried"}
+
 // attempt tries the hosts of the domain until one has talked about each recipient.
 func (q *Queue) attempt(ctx context.Context, j *Job) []outcome {
 	outcomes := make([]outcome, len(j.Indexes))
@@ -57,7 +60,10 @@ func (q *Queue) attempt(ctx context.Context, j *Job) []outcome {
 	}
 	left := make([]int, len(j.Indexes)) // places in outcomes that no host has decided
 	for n := range left {
-		left[n], outcomes[n].err = n, err
+		left[n], outcomes[n].err = n, errUntried // an outcome without an error is a delivery
+		if err != nil {
+			outcomes[n].err = err
+		}
 	}
 	for _, host := range hosts {
 		for _, addr := range host.Addrs {
@@ -130,7 +136,7 @@ func (q *Queue) try(ctx context.Context, j *Job, host Host, addr string, left []
 		}
 		if !decided && (!reached || !permanent(o.err)) {
 			again = append(again, n)
-			if prior := outcomes[n].err; prior != nil && permanent(o.err) && !permanent(prior) {
+			if prior := outcomes[n].err; prior != errUntried && permanent(o.err) && !permanent(prior) {
 				continue // another host may do it later
 			}
 		}

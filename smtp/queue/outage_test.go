@@ -118,6 +118,40 @@ func TestDeadNameServer(t *testing.T) {
 	})
 }
 
+// routerFunc is a Router.
+type routerFunc func(ctx context.Context, domain string, attempt int) ([]Host, error)
+
+func (f routerFunc) Route(ctx context.Context, domain string, attempt int) ([]Host, error) {
+	return f(ctx, domain, attempt)
+}
+
+// TestNothingTriedIsNothingDelivered has routes that come to nothing: hosts without addresses, and an answer that comes when the queue has been told to end.
+func TestNothingTriedIsNothingDelivered(t *testing.T) {
+	t.Parallel()
+	for name, route := range map[string]routerFunc{
+		"no host":    func(context.Context, string, int) ([]Host, error) { return nil, nil },
+		"no address": func(context.Context, string, int) ([]Host, error) { return []Host{{Name: "mx.a.test"}}, nil },
+		"too late": func(ctx context.Context, _ string, _ int) ([]Host, error) {
+			<-ctx.Done()
+			return []Host{{Name: "mx.a.test", Addrs: []string{"192.0.2.1:25"}}}, nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				store := NewMemory()
+				defer store.Close()
+				w := newWorld(t, store)
+				w.queue.Router = route
+				w.once("", "x@a.test")
+				list := all(t, store)
+				require.Len(t, list, 1)
+				require.Equal(t, Waiting, list[0].States[0].Phase)
+			})
+		})
+	}
+}
+
 // TestManyDomains has due mail for many domains, and more than may be under way: nobody looks at all of them for each delivery.
 func TestManyDomains(t *testing.T) {
 	t.Parallel()
