@@ -3,7 +3,9 @@ package smtp
 import (
 	"context"
 	"io"
+	"net"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -211,5 +213,42 @@ func TestHandshakeTimeout(t *testing.T) {
 		w := serve(t, &Server{TLSConfig: ca.Server("mx.example.org")}).hello()
 		w.ask("STARTTLS", "220 ")
 		within(t, 30*time.Second, 31*time.Second, func() { require.Error(t, w.closed()) })
+	})
+}
+
+// slowWriter sends a few octets at a time.
+type slowWriter struct{ net.Conn }
+
+func (c slowWriter) Write(p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		time.Sleep(idleAfter * 2 / 3)
+		var k int
+		k, err = c.Conn.Write(p[n:min(n+11, len(p))])
+		n += k
+	}
+	return n, err
+}
+
+// Deadlines that pass within a record of TLS, whether they make the connection idle or were only left standing, lose nothing of it.
+func TestSlowTLS(t *testing.T) {
+	t.Parallel()
+	ca := certs.NewCA()
+	synctest.Test(t, func(t *testing.T) {
+		r := &recorder{}
+		w := serve(t, &Server{Handler: r, TLSConfig: ca.Server("mx.example.org"), Limits: Limits{HandshakeTimeout: time.Hour}}).hello()
+		w.ask("STARTTLS", "220 ")
+		w.conn = slowWriter{w.conn}
+		cfg := ca.Client()
+		cfg.ServerName = "mx.example.org"
+		w.startTLS(cfg)
+		w.ask("EHLO client.example", "250 ")
+		text := strings.Repeat("A line of a message that comes slowly.\r\n", 20)
+		for range 2 {
+			w.mail()
+			w.ask("DATA", "354 ")
+			w.ask(text+".", "250 ")
+		}
+		w.quit()
+		require.Equal(t, 2, strings.Count(r.log(), "data "+strconv.Quote(text)), r.log())
 	})
 }
