@@ -173,3 +173,19 @@ func TestResolvConf(t *testing.T) {
 		}
 	}
 }
+
+// TestIDsAreNotShared: a query whose random id is taken on its connection gets another one.
+func TestIDsAreNotShared(t *testing.T) {
+	t.Parallel()
+	c := newConn()
+	seen := map[uint16]bool{}
+	for range 100 {
+		p := &pending{q: question{"example.org", typeMX}, id: 7}
+		require.NoError(t, p.pack(true))
+		require.True(t, c.register(p))
+		require.False(t, seen[p.id])
+		seen[p.id] = true
+		require.Equal(t, p, c.calls[p.id])
+		require.Equal(t, p.id, uint16(p.query[0])<<8|uint16(p.query[1]))
+	}
+}

@@ -151,12 +151,14 @@ func TestStoreDamaged(t *testing.T) {
 type failingStore struct {
 	tlsrpt.Store
 	fails error
+	saves int
 }
 
 func (s *failingStore) Save(ctx context.Context, date string, text []byte) error {
 	if s.fails != nil {
 		return s.fails
 	}
+	s.saves++
 	return s.Store.Save(ctx, date, text)
 }
 
@@ -171,7 +173,7 @@ func TestStoreFailsAndHeals(t *testing.T) {
 	t.Parallel()
 	inner, err := tlsrpt.Dir(t.TempDir())
 	require.NoError(t, err)
-	store := &failingStore{inner, errors.New("disk full")}
+	store := &failingStore{Store: inner, fails: errors.New("disk full")}
 	c, err := tlsrpt.Open(bg, store)
 	require.NoError(t, err)
 	c.Add(outcomes(noon)[0])
@@ -179,6 +181,8 @@ func TestStoreFailsAndHeals(t *testing.T) {
 	full := store.fails
 	store.fails = nil
 	require.NoError(t, c.Save(bg))
+	require.NoError(t, c.Save(bg))
+	require.Equal(t, 1, store.saves, "only what has changed")
 	again, err := tlsrpt.Open(bg, inner)
 	require.NoError(t, err)
 	require.Equal(t, reportsOf(t, c, noon.Add(day)), reportsOf(t, again, noon.Add(day)))

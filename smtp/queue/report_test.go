@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/gomailroom/mailroom/internal/certs"
+	"github.com/gomailroom/mailroom/mxresolve"
 	"github.com/gomailroom/mailroom/mxresolve/dnstest"
 	"github.com/gomailroom/mailroom/mxresolve/tlsrpt"
 	"github.com/gomailroom/mailroom/smtp"
@@ -33,6 +34,9 @@ silent.test. MX 10 mx.silent.test.
 mx.silent.test. A 192.0.2.6
 servfail.test. MX 10 mx.servfail.test.
 mx.servfail.test. A 192.0.2.7
+testing.test. MX 10 mx.testing.test.
+mx.testing.test. A 192.0.2.8
+_mta-sts.testing.test. TXT "v=STSv1; id=1"
 `
 	ca := certs.NewCA()
 	noCommonVersion := ca.Server("mx.broken.test")
@@ -50,6 +54,7 @@ mx.servfail.test. A 192.0.2.7
 		"strict.test":   {nil, tlsrpt.TLSA, tlsrpt.STARTTLSNotSupported, "192.0.2.4", false},
 		"broken.test":   {noCommonVersion, tlsrpt.NoPolicy, tlsrpt.ValidationFailure, "192.0.2.5", true},
 		"silent.test":   {}, // no host is there: the network, not TLS
+		"testing.test":  {ca.Server("other.test"), tlsrpt.STS, tlsrpt.CertificateHostMismatch, "192.0.2.8", true},
 		"servfail.test": {nil, tlsrpt.TLSA, tlsrpt.DNSSECInvalid, "", false},
 	} {
 		t.Run(domain, func(t *testing.T) {
@@ -70,6 +75,13 @@ mx.servfail.test. A 192.0.2.7
 				resolver := dns.Resolver()
 				resolver.Dial = w.net.DialContext
 				defer resolver.Close()
+				policy, err := mxresolve.ParseSTSPolicy("version: STSv1\nmode: testing\nmx: mx.testing.test\nmax_age: 604800\n")
+				require.NoError(t, err)
+				policy.Domain, policy.ID, policy.Fetched, policy.Expires = "testing.test", "1", time.Now(), time.Now().Add(policy.MaxAge)
+				policies, err := mxresolve.STSDir(t.TempDir())
+				require.NoError(t, err)
+				require.NoError(t, policies.Save(t.Context(), policy))
+				resolver.STS = &mxresolve.STS{Store: policies, RootCAs: ca.Pool()}
 				var got []tlsrpt.Outcome
 				w.queue.Router = &MXRouter{Resolver: resolver, TLSOutcome: func(o tlsrpt.Outcome) { got = append(got, o) }}
 				w.queue.Schedule = func(int, time.Duration, error) (time.Duration, bool) { return 0, true }
