@@ -167,6 +167,18 @@ func TestQuota(t *testing.T) {
 	})
 }
 
+// TestNoQueue: without one, users are told that their mail does not leave.
+func TestNoQueue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.mta.Queue = nil
+		r := h.send("587", "alice@here.test", "alice@here.test", "From: alice@here.test\n\nhello\n", "bob@here.test", "dora@there.test")
+		require.Equal(t, []string{"250", "550 5.7.1"}, replies(r))
+		require.ErrorContains(t, r.Err(), "sends no mail to other domains")
+	})
+}
+
 // raw plays lines and gives all that the server says.
 func (h *house) raw(port string, lines ...string) string {
 	h.t.Helper()

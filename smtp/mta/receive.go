@@ -47,6 +47,8 @@ func (t *transaction) rcpt(ctx context.Context, to smtp.ForwardPath) ([]string, 
 	switch {
 	case errors.Is(err, mailstore.ErrNotLocal) && t.peer.Identity != "" && t.m.Queue != nil:
 		return nil, nil
+	case errors.Is(err, mailstore.ErrNotLocal) && t.peer.Identity != "":
+		return nil, refuse(550, 5, 7, 1, "this server sends no mail to other domains")
 	case errors.Is(err, mailstore.ErrNotLocal):
 		return nil, refuse(550, 5, 7, 1, "relaying denied: this server is not responsible for the domain")
 	case errors.Is(err, mailstore.ErrUnknownUser), err == nil && len(r.Accounts) == 0:
