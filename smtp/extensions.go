@@ -10,7 +10,7 @@ const (
 	ExtPipelining          Extensions = 1 << iota // PIPELINING (RFC 2920)
 	ExtSize                                       // SIZE (RFC 1870)
 	Ext8BitMIME                                   // 8BITMIME (RFC 6152)
-	ExtSMTPUTF8                                   // SMTPUTF8 (RFC 6531)
+	ExtSMTPUTF8                                   // SMTPUTF8 (RFC 6531); needs Ext8BitMIME
 	ExtEnhancedStatusCodes                        // ENHANCEDSTATUSCODES (RFC 2034)
 	ExtChunking                                   // CHUNKING (RFC 3030)
 	ExtBinaryMIME                                 // BINARYMIME (RFC 3030); needs ExtChunking

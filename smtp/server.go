@@ -122,6 +122,9 @@ func (s *Server) prepare() (*settings, error) {
 		c.requireAuth = s.Mode == Submission
 		c.canVerify, c.canExpand = s.Verify != nil, s.Expand != nil
 		c.offer = (extDefault | s.Offer) &^ s.Withhold
+		if !c.offer.Has(Ext8BitMIME) {
+			c.offer &^= ExtSMTPUTF8 // RFC 6531 s3.1
+		}
 		if !c.offer.Has(ExtChunking) {
 			c.offer &^= ExtBinaryMIME // RFC 3030 s3
 		}

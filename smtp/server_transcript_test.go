@@ -98,6 +98,8 @@ func transcriptServer(t *testing.T, options [][]string) *Server {
 			srv.Secrets, srv.InsecureAuth = fileSecrets{}, true
 		case "requiretls":
 			srv.RequireTLS, srv.TLSConfig = true, &tls.Config{}
+		case "7bit":
+			srv.Withhold = Ext8BitMIME
 		case "withhold":
 			srv.Withhold = ExtChunking | ExtDSN | ExtEnhancedStatusCodes | ExtSMTPUTF8
 		case "verify":
