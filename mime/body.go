@@ -12,7 +12,8 @@ import (
 var ErrTooLong = errors.New("mime: decoded text is longer than Limits.DecodedBytes")
 
 // Body says which parts of a message people see, by the rules of RFC 8621 s4.1.4: the parts to show one after the other in
-// a view of plain text and in one of HTML, and those to offer as attachments. A message inside a message is an attachment.
+// a view of plain text and in one of HTML, and those to offer as attachments. A message inside a message is an attachment, and a multipart that no
+// delimiter divides is a text.
 type Body struct {
 	Text, HTML, Attachments []*Part
 }

@@ -71,6 +71,9 @@ func bombs() map[string]struct {
 		"html tags":                {append(text("Content-Type: text/html\n\n"), bytes.Repeat(text("<"), 4<<20)...), mime.DefectNone},
 		"flowed":                   {append(text("Content-Type: text/plain; format=flowed\n\n"), bytes.Repeat(text("> \n>> \n"), 1<<20)...), mime.DefectNone},
 		"flowed quotes":            {append(text("Content-Type: text/plain; format=flowed\n\n"), bytes.Repeat(text(">"), 8<<20)...), mime.DefectNone},
+		"quoted-printable":         {append(text("Content-Transfer-Encoding: quoted-printable\n\n"), bytes.Repeat(text("a=3D"), 4<<20-100)...), mime.DefectNone},
+		"soft breaks":              {append(text("Content-Transfer-Encoding: quoted-printable\n\n"), bytes.Repeat(text("= \t \n"), 3<<20)...), mime.DefectNone},
+		"equals signs and space":   {append(text("Content-Transfer-Encoding: quoted-printable\n\n"), bytes.Repeat(text("="+strings.Repeat(" ", 1000)), 16000)...), mime.DefectNone},
 		"base64 in base64": {text("Content-Type: message/rfc822\nContent-Transfer-Encoding: base64\n\n" +
 			base64.StdEncoding.EncodeToString(bytes.Repeat(text("Content-Type: message/rfc822\n\n"), 100000))), mime.DefectNone},
 	}

@@ -13,7 +13,7 @@ const (
 	DefectHeaderEnd                       // a header ends without its blank line
 	DefectContentType                     // a Content-Type could not be read; text/plain is assumed (RFC 2045 s5.2)
 	DefectNoBoundary                      // a multipart has no boundary parameter; the first line that can be a delimiter is taken for one
-	DefectNoParts                         // a multipart has no delimiter line
+	DefectNoParts                         // a multipart has no delimiter line; what it has is shown as text
 	DefectNoClose                         // a multipart ends without its close delimiter
 	DefectMultipartEncoding               // a multipart has a transfer encoding other than 7bit, 8bit or binary (RFC 2045 s6.4)
 	DefectEncoding                        // an unknown transfer encoding
