@@ -132,7 +132,8 @@ func (q *Queue) try(ctx context.Context, j *Job, host Host, addr string, left []
 		if result != nil && i < len(result.Recipients) {
 			r := result.Recipients[i]
 			o.err, o.dropped = r.Err, result.Dropped
-			decided = r.Err == nil || r.Reply.Code != 0 && r.Reply.Code != 421
+			// Who may have the message is asked again later; another host would deliver it twice.
+			decided = r.Err == nil || r.Reply.Code != 0 && r.Reply.Code != 421 || errors.Is(r.Err, smtp.ErrMaybeDelivered)
 		}
 		if !decided && (!reached || !permanent(o.err)) {
 			again = append(again, n)
@@ -215,6 +216,7 @@ func (q *Queue) judge(ctx context.Context, j *Job, n int, o outcome) State {
 	} else {
 		s.Code, s.Enhanced, s.Text = diagnose(o.err)
 		wait, giveUp := q.Schedule(s.Attempts, max(0, time.Since(j.Message.release())), o.err)
+		wait = max(0, wait)
 		switch {
 		case permanent(o.err):
 			s.Phase = Failed

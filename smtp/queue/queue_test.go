@@ -326,6 +326,22 @@ func TestCutIsNoLastAttempt(t *testing.T) {
 	})
 }
 
+// TestScheduleOfItsOwn has a schedule that reckons wrongly: no wait, and a little less.
+func TestScheduleOfItsOwn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		w.routes["a.test"] = []Host{{Name: "mx.a.test", Addrs: []string{"192.0.2.1:25"}}}
+		w.queue.Schedule = func(attempt int, _ time.Duration, _ error) (time.Duration, bool) {
+			return -time.Hour * time.Duration(attempt%2), attempt == 5
+		}
+		w.send("", "x@a.test")
+		w.run()
+	})
+}
+
 // TestTemporaryAtEachPhase fails for now at each step of the dialog: the message comes again, nobody gets it twice, and what one host said about
 // one recipient is not asked of the next.
 func TestTemporaryAtEachPhase(t *testing.T) {
