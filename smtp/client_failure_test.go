@@ -308,6 +308,20 @@ func TestClientGreetingRefuses(t *testing.T) {
 	}
 }
 
+// Who dials the wrong port sees what answers there.
+func TestClientWrongServer(t *testing.T) {
+	t.Parallel()
+	for banner, want := range map[string]string{
+		"S: SSH-2.0-OpenSSH_9.2p1":                  `connect: "SSH-2.0-OpenSSH_9.2p1": ` + badReply,
+		"S: * OK IMAP4rev1\u00fc":                   `connect: "* OK IMAP4rev1\u00fc": ` + badReply,
+		"S: 220 hi\nC: EHLO client.test\nS: <html>": "EHLO client.test: " + badReply,
+	} {
+		_, err := client().NewConn(background, peer(t, script(banner)), "mx.test")
+		require.EqualError(t, err, want)
+		require.ErrorIs(t, err, smtp.ErrBadReply)
+	}
+}
+
 func TestDialerHostname(t *testing.T) {
 	t.Parallel()
 	d := smtp.Dialer{Hostname: "bücher.example"}

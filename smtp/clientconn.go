@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -272,10 +274,15 @@ func (c *Conn) reply(ctx context.Context, timeout time.Duration, command string)
 	for {
 		if len(c.rbuf) > 0 {
 			n, r, done, err := c.parser.next(c.rbuf)
-			c.rbuf = c.rbuf[n:]
 			if err != nil {
-				return r, c.kill(&Error{Enhanced: EnhancedCode{4, 5, 0}, Command: command, Err: err})
+				text := ""
+				if !c.greeted { // what it is instead shows in its first words, when nothing is secret yet
+					text, _, _ = strings.Cut(string(c.rbuf[:min(len(c.rbuf), 60)]), "\n")
+					text = strconv.QuoteToASCII(strings.TrimSuffix(text, "\r"))
+				}
+				return r, c.kill(&Error{Enhanced: EnhancedCode{4, 5, 0}, Command: command, Text: text, Err: err})
 			}
+			c.rbuf = c.rbuf[n:]
 			if done {
 				if r.Code == 421 {
 					return r, c.kill(r.asError(command))
