@@ -20,7 +20,7 @@ type Mode uint8
 
 const (
 	Transfer   Mode = iota // takes mail for its domains from anyone (RFC 5321)
-	Submission             // takes mail from users: MAIL needs AUTH, else 530 (RFC 6409)
+	Submission             // takes mail from users: what concerns mail gets 530 before AUTH (RFC 6409 s4.3)
 	LMTP                   // LHLO, and a reply for each recipient (RFC 2033)
 )
 
@@ -42,7 +42,7 @@ type Server struct {
 	Mode     Mode
 
 	TLSConfig  *tls.Config // offers STARTTLS, and is what ServeTLS uses; nil: neither
-	RequireTLS bool        // MAIL before TLS gets 530 5.7.0 (RFC 3207 s4)
+	RequireTLS bool        // what concerns mail gets 530 5.7.0 before TLS: MAIL, RCPT, DATA, BDAT, VRFY, EXPN (RFC 3207 s4)
 
 	Auth         Authenticator // AUTH PLAIN and LOGIN; nil: not offered
 	SCRAM        SCRAMKeys     // AUTH SCRAM-SHA-256 and SCRAM-SHA-256-PLUS; nil: not offered
