@@ -2,7 +2,8 @@
 // message from a composer to a mailbox.
 //
 //   - [github.com/gomailroom/mailroom/mime]: messages, written and read; [github.com/gomailroom/mailroom/mime/dkim] signs and verifies them.
-//   - [github.com/gomailroom/mailroom/mxresolve]: where mail for a domain goes; dnstest beside it is a DNS server for tests.
+//   - [github.com/gomailroom/mailroom/mxresolve]: where mail for a domain goes; beside it tlsrpt keeps and sends TLS reports, and dnstest
+//     is a DNS server for tests.
 //   - [github.com/gomailroom/mailroom/smtp]: SMTP, submission and LMTP, client and server.
 //   - [github.com/gomailroom/mailroom/smtp/queue]: a durable outbound queue with retries and delivery status notifications.
 //   - [github.com/gomailroom/mailroom/smtp/mta]: receives, judges, files and relays: one value to embed.
