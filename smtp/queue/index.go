@@ -60,6 +60,33 @@ func (e *entry) all() []State {
 	return list
 }
 
+// replayed is what opening a log needs to know of a message besides its entry.
+type replayed struct {
+	to    []smtp.Recipient
+	ahead time.Duration
+}
+
+// ahead is by how much the clock must have been set back since the message was queued. A time that the sender named stays what it is.
+func (m *Message) ahead(now time.Time) time.Duration {
+	if !m.Envelope.Params.HoldUntil.IsZero() {
+		return 0
+	}
+	return max(0, m.Queued.Sub(now))
+}
+
+// setBack makes what is due by a clock that was ahead due by this one.
+func (e *entry) setBack(ahead time.Duration, now time.Time) {
+	if ahead == 0 {
+		return
+	}
+	for i := range e.states {
+		if s := e.states[i].get(); s.Phase == Waiting && s.Due.After(now) {
+			s.Due = s.Due.Add(-ahead)
+			e.states[i] = newState(s)
+		}
+	}
+}
+
 // work is the recipients of one message in one domain.
 type work struct {
 	entry   *entry

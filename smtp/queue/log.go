@@ -95,9 +95,9 @@ func openLog(fsys disk.FS, opt LogOptions) (*Log, error) {
 	if l.segment <= 0 {
 		l.segment = seglog.DefaultSegment
 	}
-	envelopes := map[ID][]smtp.Recipient{}
+	messages := map[ID]replayed{}
 	log, damage, err := seglog.Open(fsys, seglog.Options{SegmentSize: l.segment}, func(pos seglog.Pos, kind byte, payload []byte) error {
-		return l.replay(pos, kind, payload, envelopes)
+		return l.replay(pos, kind, payload, messages)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("queue: %w", err)
@@ -109,7 +109,8 @@ func openLog(fsys disk.FS, opt LogOptions) (*Log, error) {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(l.entries)) {
-		l.index.add(l.entries[id], envelopes[id])
+		l.entries[id].setBack(messages[id].ahead, time.Now())
+		l.index.add(l.entries[id], messages[id].to)
 		if l.entries[id].waiting == 0 {
 			l.forget(l.entries[id])
 		}
@@ -124,7 +125,7 @@ func openLog(fsys disk.FS, opt LogOptions) (*Log, error) {
 }
 
 // replay takes one frame of the log into memory.
-func (l *Log) replay(pos seglog.Pos, kind byte, payload []byte, envelopes map[ID][]smtp.Recipient) error {
+func (l *Log) replay(pos seglog.Pos, kind byte, payload []byte, messages map[ID]replayed) error {
 	switch kind {
 	case frameMessage:
 		r, text, err := decodeMessage(payload)
@@ -136,7 +137,7 @@ func (l *Log) replay(pos seglog.Pos, kind byte, payload []byte, envelopes map[ID
 		}
 		e := &entry{id: r.ID, pos: pos, file: r.File, text: int64(text), size: r.Size, frame: int64(len(payload)), states: newStates(r.States)}
 		l.enter(e)
-		envelopes[r.ID] = r.Message.Envelope.To
+		messages[r.ID] = replayed{r.Message.Envelope.To, r.Message.ahead(time.Now())}
 		l.lastID = max(l.lastID, r.ID)
 	case frameStates, frameRemoved:
 		r, err := decodeStates(payload)

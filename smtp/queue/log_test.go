@@ -45,6 +45,39 @@ func read(t testing.TB, c smtp.Content) string {
 	return string(b)
 }
 
+// TestClockSetBack: what was queued while the clock was years ahead is not left until then.
+func TestClockSetBack(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, err := OpenLog(dir, LogOptions{})
+	require.NoError(t, err)
+	const ahead = 10 * 365 * 24 * time.Hour
+	future := time.Now().Add(ahead)
+	add := func(to string, params smtp.MailParams) {
+		m := message(t, to)
+		m.Queued, m.Envelope.Params = future, params
+		_, err := l.Add(t.Context(), m, nil, smtp.StringContent("x\r\n"))
+		require.NoError(t, err)
+	}
+	add("now@a.test", smtp.MailParams{})
+	add("later@b.test", smtp.MailParams{HoldFor: time.Hour})
+	add("then@c.test", smtp.MailParams{HoldUntil: future.Add(time.Hour)})
+	add("retried@d.test", smtp.MailParams{})
+	job, _, err := l.Claim(t.Context(), future.Add(time.Minute), func(domain string) bool { return domain == "d.test" })
+	require.NoError(t, err)
+	require.NoError(t, l.Settle(t.Context(), job, []State{{Attempts: 1, Due: future.Add(2 * time.Hour)}}))
+	require.NoError(t, l.Close())
+
+	l, err = OpenLog(dir, LogOptions{})
+	require.NoError(t, err)
+	defer l.Close()
+	now := time.Now()
+	for _, s := range all(t, l) {
+		want := map[string]time.Time{"a.test": now, "b.test": now.Add(time.Hour), "c.test": future.Add(time.Hour), "d.test": now.Add(2 * time.Hour)}[s.Message.Envelope.To[0].Path.Domain]
+		require.WithinDuration(t, want, s.States[0].Due, 10*time.Minute, s.Message.Envelope.To[0].Path.String())
+	}
+}
+
 func TestReopen(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new", "queue")
