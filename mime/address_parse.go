@@ -306,13 +306,8 @@ func quoteLocal(text []byte) []byte {
 	return append(b, '"')
 }
 
-const mailto = "mailto:" // some programs put URLs into angle brackets
-
 // cleanAddrSpec returns an addr-spec without comments, white space and route (RFC 5322 s4.4).
 func cleanAddrSpec(b []byte) string {
-	if len(b) > len(mailto) && equalFold(b[:len(mailto)], mailto) {
-		b = b[len(mailto):]
-	}
 	if i := bytes.IndexAny(b, " \t\r\n("); i < 0 && (len(b) == 0 || b[0] != '@') {
 		return string(b)
 	}

@@ -66,7 +66,7 @@ func contentType(v []byte, limit int) (mediaType, boundary string) {
 			break
 		}
 		if equalFold(p.name, "boundary") {
-			return mediaType, string(bytes.TrimRight(p.value, " \t")) // RFC 2046 s5.1.1: it does not end in a space
+			return mediaType, string(p.value)
 		}
 		if len(p.name) > 8 && p.name[8] == '*' && equalFold(p.name[:8], "boundary") {
 			_, pos := paramHead(v)

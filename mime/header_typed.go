@@ -25,7 +25,7 @@ func (h Header) Disposition() Disposition {
 		return Disposition{}
 	}
 	v := f.raw[f.colon+1:]
-	head, pos := paramHead(v)
+	head, pos := dispositionHead(v)
 	return Disposition{Type: internLower(stripComments(head)), Params: decodeParams(v[pos:], h.limit().Params)}
 }
 

@@ -17,7 +17,6 @@ func TestOddHeaders(t *testing.T) {
 		"two mbox lines":        "From a@b Mon Jan  1 00:00:00 2020\n>From a@b Mon\nSubject: s\n\nbody\n",
 		"CR doubled":            "Content-Type: multipart/mixed; boundary=x\r\nSubject: s\r\n\r\n--x\r\n\r\nbody\r\n--x--\n",
 		"blank fold":            "Content-Type: multipart/mixed;\n boundary=--b_0\n \nSubject: s\n\n----b_0\n\nbody\n----b_0--\n",
-		"boundary with a space": "Content-Type: multipart/mixed; boundary=\"x \"\nSubject: s\n\n--x\n\nbody\n--x--\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -62,8 +61,6 @@ func TestOddAddresses(t *testing.T) {
 		"<<a@b>>":                         "a@b",
 		"N <<a@b>>":                       "N <a@b>",
 		"a@b>,<c@d":                       "a@b, c@d",
-		"<mailto:a@b>":                    "a@b",
-		"N <MAILTO:a@b>":                  "N <a@b>",
 		"\"Doe, Jane <a@b>":               "Doe, Jane <a@b>",
 		"Foo (bar <a@b>, c@d":             "Foo bar <a@b>, c@d",
 		"a@b c@d":                         "a@b, c@d",

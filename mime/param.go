@@ -49,7 +49,7 @@ func ParseMediaType(value string) MediaType {
 // ParseDisposition reads the value of a Content-Disposition field. It is as tolerant as [ParseMediaType].
 func ParseDisposition(value string) Disposition {
 	v := []byte(value)
-	head, pos := paramHead(v)
+	head, pos := dispositionHead(v)
 	return Disposition{Type: internLower(stripComments(head)), Params: decodeParams(v[pos:], defaultParams)}
 }
 
@@ -86,10 +86,20 @@ func paramHead(v []byte) (head []byte, pos int) {
 			for j > 0 && !isSpace(v[j-1]) {
 				j--
 			}
-			return v[:j], j
+			if len(bytes.TrimSpace(v[:j])) > 0 {
+				return v[:j], j
+			}
 		}
 	}
 	return v, len(v)
+}
+
+// dispositionHead is paramHead of a Content-Disposition. Some programs leave the type out: then there are only parameters.
+func dispositionHead(v []byte) (head []byte, pos int) {
+	if head, pos = paramHead(v); bytes.IndexByte(head, '=') >= 0 {
+		return nil, 0
+	}
+	return head, pos
 }
 
 // rawParam is a parameter as written: the name without space around it, the value unquoted and unfolded.

@@ -91,7 +91,7 @@ func (p *Part) disposition() string {
 	if !ok {
 		return ""
 	}
-	head, _ := paramHead(f.raw[f.colon+1:])
+	head, _ := dispositionHead(f.raw[f.colon+1:])
 	return internLower(stripComments(head))
 }
 

@@ -78,7 +78,7 @@ func (b *BodyPart) fill(p *Part) {
 		case equalFold(n, "Content-MD5") && b.MD5 == "":
 			b.MD5 = unfold(v)
 		case equalFold(n, "Content-Disposition") && b.Disposition == "":
-			head, at := paramHead(v)
+			head, at := dispositionHead(v)
 			b.Disposition = internLower(stripComments(head))
 			b.DispositionParams = rawParams(v[at:], params)
 		case equalFold(n, "Content-Language") && b.Language == nil:
