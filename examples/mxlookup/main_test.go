@@ -229,13 +229,13 @@ func TestInterrupt(t *testing.T) {
 	for lines.Scan() && !strings.HasPrefix(lines.Text(), "> silent.example MX") {
 	}
 	require.NoError(t, c.Process.Signal(os.Interrupt))
-	last := ""
+	var rest []string
 	for lines.Scan() {
-		last = lines.Text()
+		rest = append(rest, lines.Text())
 	}
 	require.Error(t, c.Wait())
 	require.Equal(t, 130, c.ProcessState.ExitCode())
-	require.Equal(t, "mxlookup: interrupted", last)
+	require.Contains(t, rest, "mxlookup: interrupted") // -v tells of the questions that ended with it, before or after
 }
 
 func TestOutputFails(t *testing.T) {
