@@ -45,6 +45,7 @@ func FuzzUpstream(f *testing.F) {
 func FuzzResolvConf(f *testing.F) {
 	f.Add("nameserver 192.0.2.1\noptions trust-ad\n")
 	f.Add("nameserver ::1%x # \nnameserver\t2001:db8::1")
+	f.Add("nameserver ::1%\x8e(u\xdfx\x12#")
 	f.Fuzz(func(t *testing.T, text string) {
 		ups := parseResolvConf(strings.NewReader(text))
 		require.NotEmpty(t, ups)

@@ -29,8 +29,12 @@ func parseResolvConf(r io.Reader) []Upstream {
 		}
 		switch f[0] {
 		case "nameserver":
-			if ip, err := netip.ParseAddr(f[1]); err == nil && len(ups) < 8 {
-				ups = append(ups, Upstream{Addr: netip.AddrPortFrom(ip, 53).String()})
+			ip, err := netip.ParseAddr(f[1])
+			if err != nil || len(ups) == 8 {
+				continue
+			}
+			if u, err := ParseUpstream(netip.AddrPortFrom(ip, 53).String()); err == nil { // a zone may have any name
+				ups = append(ups, u)
 			}
 		case "options":
 			trust = trust || slices.Contains(f[1:], "trust-ad")
