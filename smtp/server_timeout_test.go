@@ -216,6 +216,21 @@ func TestHandshakeTimeout(t *testing.T) {
 	})
 }
 
+// Without a limit of time a handshake has none, though there was one for the command before it.
+func TestHandshakeWithoutTimeout(t *testing.T) {
+	t.Parallel()
+	ca := certs.NewCA()
+	synctest.Test(t, func(t *testing.T) {
+		w := serve(t, &Server{TLSConfig: ca.Server("mx.example.org"), Limits: Limits{HandshakeTimeout: -1}}).hello()
+		w.ask("STARTTLS", "220 ")
+		time.Sleep(time.Hour)
+		cfg := ca.Client()
+		cfg.ServerName = "mx.example.org"
+		w.startTLS(cfg)
+		w.quit()
+	})
+}
+
 // slowWriter sends a few octets at a time.
 type slowWriter struct{ net.Conn }
 

@@ -212,9 +212,11 @@ func (x *session) startTLS() error {
 }
 
 func (x *session) handshake(c *tls.Conn) error {
+	var deadline time.Time // else that of the command would stay
 	if d := x.m.limits.HandshakeTimeout; d >= 0 {
-		x.raw.SetDeadline(time.Now().Add(d))
+		deadline = time.Now().Add(d)
 	}
+	x.raw.SetDeadline(deadline)
 	if x.srv.group.Stopping() { // as in readUntil
 		x.m.state = stateClosed
 		return ErrServerClosed
