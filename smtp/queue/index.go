@@ -30,10 +30,11 @@ type state struct {
 }
 
 func newState(s State) state {
-	if s != (State{Due: s.Due}) || s.Due.IsZero() {
+	due := s.Due.UnixNano() // means nothing for years that it cannot tell
+	if s != (State{Due: s.Due}) || !time.Unix(0, due).Equal(s.Due) {
 		return state{more: &s}
 	}
-	return state{due: s.Due.UnixNano()}
+	return state{due: due}
 }
 
 func newStates(list []State) []state {

@@ -77,6 +77,37 @@ func TestClockSetBack(t *testing.T) {
 	}
 }
 
+// TestFarAway holds messages until times that are no number of nanoseconds since 1970: they are neither told wrongly nor due after a restart.
+func TestFarAway(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	l, err := OpenLog(dir, LogOptions{})
+	require.NoError(t, err)
+	far := time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC)
+	m := message(t, "asked@a.test")
+	m.Envelope.Params.HoldUntil = far
+	_, err = l.Add(t.Context(), m, nil, smtp.StringContent("x\r\n"))
+	require.NoError(t, err)
+	id, err := l.Add(t.Context(), message(t, "held@b.test"), nil, smtp.StringContent("x\r\n"))
+	require.NoError(t, err)
+	require.NoError(t, l.Reschedule(t.Context(), id, far))
+	check := func() {
+		for _, s := range all(t, l) {
+			require.True(t, s.States[0].Due.Equal(far), s.States[0].Due.String())
+		}
+		j, next, err := l.Claim(t.Context(), time.Now(), everything)
+		require.NoError(t, err)
+		require.Nil(t, j)
+		require.True(t, next.Equal(far), next.String())
+	}
+	check()
+	require.NoError(t, l.Close())
+	l, err = OpenLog(dir, LogOptions{})
+	require.NoError(t, err)
+	defer l.Close()
+	check()
+}
+
 func TestReopen(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "new", "queue")
