@@ -11,6 +11,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/gomailroom/mailroom/internal/memnet"
 	"github.com/gomailroom/mailroom/smtp"
 	"github.com/stretchr/testify/require"
 )
@@ -139,6 +140,39 @@ func TestGreetings(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRefusedGreetingIsNoOutage has a server that turns one connection away for good, as those do that have had too many: the next message is not returned without
+// having been tried.
+func TestRefusedGreetingIsNoOutage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		w.host("mx.a.test", "192.0.2.1:25", nil)
+		var dialed atomic.Int32
+		w.queue.Dialer.NetDial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			if dialed.Add(1) > 1 {
+				return w.net.DialContext(ctx, network, addr)
+			}
+			near, far := memnet.Pipe()
+			go func() { fmt.Fprint(far, "554 too many connections\r\n"); far.Close() }()
+			return near, nil
+		}
+		w.routes["a.test"] = []Host{{Name: "mx.a.test", Addrs: []string{"192.0.2.1:25"}}}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- w.queue.Run(ctx) }()
+		w.send("", "x@a.test")
+		synctest.Wait()
+		require.Empty(t, all(t, store), "the first is returned")
+		w.send("", "y@a.test")
+		synctest.Wait()
+		require.Len(t, w.mail("mx.a.test"), 1)
+		cancel()
+		require.NoError(t, <-done)
+	})
 }
 
 // once makes one attempt for a message and gives the state of its recipient.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -85,11 +86,7 @@ func (q *Queue) route(ctx context.Context, j *Job, attempt int) ([]Host, error) 
 		}
 	}
 	hosts, err := q.Router.Route(ctx, j.Domain, attempt)
-	switch {
-	case ctx.Err() != nil:
-	case err == nil || permanent(err):
-		q.outages.note(key, nil)
-	default:
+	if ctx.Err() == nil {
 		q.outages.note(key, err)
 	}
 	if err == nil && len(hosts) == 0 {
@@ -216,7 +213,7 @@ func (q *Queue) judge(ctx context.Context, j *Job, n int, o outcome) State {
 	} else {
 		s.Code, s.Enhanced, s.Text = diagnose(o.err)
 		wait, giveUp := q.Schedule(s.Attempts, max(0, time.Since(j.Message.release())), o.err)
-		wait = max(0, wait)
+		wait = min(max(0, wait), math.MaxInt64/2)
 		switch {
 		case permanent(o.err):
 			s.Phase = Failed

@@ -24,9 +24,9 @@
 //
 // # Servers that are down
 //
-// A server to which no connection can be made, or a domain about which the Router can find out nothing, is left alone for a minute, and the longer it is down, for up to 15: what is due for it meanwhile has failed with the same words, without another
+// A server to which no connection can be made for now, or a domain about which the Router can find out nothing, is left alone for a minute, and the longer it is down, for up to 15: what is due for it meanwhile has failed with the same words, without another
 // timeout. After that one message is the probe. So a long queue for a dead server takes one of the places for deliveries, now and then. Connections that are open are used all the same,
-// and what Reschedule made due is always tried. The next host is tried after every failure to connect, also after a greeting of 5xx; a refused password is a failure for now.
+// and what Reschedule made due is always tried. The next host is tried after every failure to connect, also after a greeting of 5xx, which counts for the message that got it and no other; a refused password is a failure for now.
 //
 // # Mail for later, and in time
 //

@@ -42,14 +42,15 @@ func (o *outages) check(key string) error {
 	return nil
 }
 
-// note takes the result of an attempt to connect.
+// note takes the result of an attempt to connect. What is refused for good is refused at once, and for one message: the next may fare better, and is not
+// returned without having been tried.
 func (o *outages) note(key string, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	now := time.Now()
 	d := o.down[key]
 	switch {
-	case err == nil:
+	case err == nil || permanent(err):
 		delete(o.down, key)
 	case d != nil:
 		d.err, d.probed = err, now

@@ -176,6 +176,20 @@ func TestOperatorInsists(t *testing.T) {
 	})
 }
 
+// TestOutageEndsWithRun tells the queue to end and to run again while a server is left alone.
+func TestOutageEndsWithRun(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		w.routes["a.test"] = []Host{{Name: "mx.a.test", Addrs: []string{"192.0.2.1:25"}}}
+		require.Equal(t, Waiting, w.once("", "x@a.test").Phase)
+		w.host("mx.a.test", "192.0.2.1:25", nil)
+		require.Equal(t, Delivered, w.once("", "y@a.test").Phase)
+	})
+}
+
 // TestOutages is the arithmetic: the first probe after a minute, later ones up to 15 minutes apart, one at a time.
 func TestOutages(t *testing.T) {
 	t.Parallel()

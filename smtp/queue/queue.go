@@ -38,7 +38,7 @@ type Queue struct {
 	mu      sync.Mutex
 	domains map[string]int // deliveries under way
 	total   int
-	outages outages
+	outages *outages // what the Run that is active has found out
 }
 
 // Trace has hooks that are called as things happen. They must not block. Each may be nil.
@@ -105,7 +105,7 @@ func (q *Queue) Run(ctx context.Context) error {
 	if q.Store == nil || q.Router == nil {
 		return errors.New("queue: Store and Router are required")
 	}
-	q.pool = &smtp.Pool{MaxConns: q.MaxPerDomain}
+	q.pool, q.outages = &smtp.Pool{MaxConns: q.MaxPerDomain}, &outages{}
 	work, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	var jobs sync.WaitGroup

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"strings"
 	"testing"
@@ -207,6 +208,21 @@ func TestScheduleOfItsOwn(t *testing.T) {
 		}
 		w.send("", "x@a.test")
 		w.run()
+	})
+}
+
+// TestEndlessWait has a schedule that waits as long as can be said.
+func TestEndlessWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		store := NewMemory()
+		defer store.Close()
+		w := newWorld(t, store)
+		w.queue.Schedule = func(int, time.Duration, error) (time.Duration, bool) { return math.MaxInt64, false }
+		w.routes["a.test"] = []Host{{Name: "mx.a.test", Addrs: []string{"192.0.2.1:25"}}}
+		for range 5 { // or by chance it is not seen
+			require.Greater(t, time.Until(w.once("", "x@a.test").Due), 100*365*24*time.Hour)
+		}
 	})
 }
 
