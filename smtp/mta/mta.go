@@ -32,7 +32,7 @@ type MTA struct {
 	// MaySend tells whether an identity may use an address in MAIL and in From. Default: mail to the address goes to the identity's account.
 	MaySend func(ctx context.Context, identity, address string) bool
 
-	MaxSize int64  // octets of a message; default 64 MiB. The smtp.Server has a limit of its own
+	MaxSize int64  // octets of a message as it comes in; default 64 MiB. The smtp.Server has a limit of its own
 	TempDir string // where messages that are too large for memory wait; default os.TempDir
 	MaxHops int    // Received fields before a message is taken for a loop; default 50 (RFC 5321 s6.3 asks for at least 100 where that is the only way)
 
@@ -50,22 +50,26 @@ type Trace struct {
 
 // Connect implements [smtp.Handler], for SMTP and submission.
 func (m *MTA) Connect(_ context.Context, _ *smtp.Peer) (smtp.Session, error) {
-	return &session{m: m}, nil
+	return &session{m: m, most: m.MaxSize}, nil
 }
 
 // LMTP gives the same MTA as a handler for a server in LMTP mode: each recipient has an answer of its own, so nobody has to be notified of those
 // that failed, and what strangers sent has been judged by whoever speaks LMTP.
-func (m *MTA) LMTP() smtp.Handler { return lmtpHandler{m} }
+func (m *MTA) LMTP() smtp.Handler { return lmtpHandler{m, m.MaxSize} }
 
-type lmtpHandler struct{ m *MTA }
+type lmtpHandler struct {
+	m    *MTA
+	most int64
+}
 
 func (h lmtpHandler) Connect(context.Context, *smtp.Peer) (smtp.Session, error) {
-	return &session{m: h.m, lmtp: true}, nil
+	return &session{m: h.m, lmtp: true, most: h.most}, nil
 }
 
 type session struct {
 	m    *MTA
 	lmtp bool
+	most int64 // octets of a message, as in MaxSize
 }
 
 // Begin implements [smtp.Session]. A user may use only the own addresses (RFC 6409 s6.1), and only users may have mail held (RFC 4865 s3).
@@ -83,7 +87,7 @@ func (s *session) Begin(ctx context.Context, p *smtp.Peer, from smtp.ReversePath
 	case hold > 0 && params.DeliverBy != nil && params.DeliverBy.Within <= hold:
 		return nil, refuse(501, 5, 5, 4, "the time for the delivery would be over before the message is released")
 	}
-	return &transaction{m: s.m, peer: p, lmtp: s.lmtp, held: hold > 0, envelope: smtp.Envelope{From: from, Params: params}}, nil
+	return &transaction{m: s.m, peer: p, lmtp: s.lmtp, most: s.most, held: hold > 0, envelope: smtp.Envelope{From: from, Params: params}}, nil
 }
 
 func (m *MTA) maySend(ctx context.Context, identity, address string) bool {
@@ -119,9 +123,13 @@ func (m *MTA) log(ctx context.Context, level slog.Level, text string, attrs ...s
 	}
 }
 
-func (m *MTA) spool(r io.Reader) (*mime.Spooled, error) {
-	return mime.Spool(r, mime.SpoolLimits{Size: m.MaxSize, Dir: m.TempDir})
+// spool keeps a message of at most so many octets, as in MaxSize.
+func (m *MTA) spool(r io.Reader, most int64) (*mime.Spooled, error) {
+	return mime.Spool(r, mime.SpoolLimits{Size: most, Dir: m.TempDir})
 }
+
+// anySize is for what has been taken already: fields that are added here, and notices around it, do not make it too large.
+const anySize = -1
 
 // Return takes a notification for a sender: one of our users gets it at once, all others by the queue. It is what queue.Queue.Return wants.
 func (m *MTA) Return(ctx context.Context, e *smtp.Envelope, c smtp.Content) error {
@@ -160,7 +168,7 @@ func (m *MTA) fileNotice(ctx context.Context, c smtp.Content, accounts []string,
 		return err
 	}
 	defer body.Close()
-	spool, err := m.spool(body)
+	spool, err := m.spool(body, anySize)
 	if err != nil {
 		return err
 	}

@@ -19,6 +19,7 @@ type transaction struct {
 	m        *MTA
 	peer     *smtp.Peer
 	lmtp     bool
+	most     int64
 	held     bool // for a later time: it goes to the queue, whoever it is for
 	envelope smtp.Envelope
 	accounts [][]string // for each recipient of the envelope; nil for one that is queued
@@ -122,7 +123,7 @@ func verdictError(v *spam.Verdict) error {
 
 // Data implements [smtp.Transaction].
 func (t *transaction) Data(ctx context.Context, message io.Reader) (smtp.Receipt, error) {
-	spool, err := t.m.spool(message)
+	spool, err := t.m.spool(message, t.most)
 	if err != nil {
 		if _, ok := errors.AsType[*mime.TooLargeError](err); ok {
 			return smtp.Receipt{}, refuse(552, 5, 3, 4, "the message is too large")

@@ -18,7 +18,7 @@ func (m *MTA) Router(next queue.Router) queue.Router {
 		Name: m.hostname(), Addrs: []string{"/mta"}, Key: "mta", LMTP: true, TLS: smtp.TLSNever,
 		NetDial: func(context.Context, string, string) (net.Conn, error) {
 			near, far := memnet.Pipe()
-			server := &smtp.Server{Handler: m.LMTP(), Hostname: m.hostname(), Mode: smtp.LMTP, Logger: m.Logger, Limits: smtp.Limits{MessageSize: m.MaxSize}}
+			server := &smtp.Server{Handler: lmtpHandler{m, anySize}, Hostname: m.hostname(), Mode: smtp.LMTP, Logger: m.Logger, Limits: smtp.Limits{MessageSize: anySize}}
 			go server.ServeConn(context.Background(), far) // it ends when the queue hangs up
 			return near, nil
 		},

@@ -139,7 +139,7 @@ func (l *letter) rewriteFields(add string, keep func(offset int64, name string) 
 	}
 	head.Write(raw[done:])
 	rest := io.NewSectionReader(l.spool, int64(len(raw)), l.spool.Size()-int64(len(raw)))
-	spool, err := l.m.spool(io.MultiReader(head, rest))
+	spool, err := l.m.spool(io.MultiReader(head, rest), anySize)
 	if err != nil {
 		return err
 	}

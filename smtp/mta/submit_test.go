@@ -103,6 +103,45 @@ func TestHeldMail(t *testing.T) {
 	})
 }
 
+// TestLargestMessage has messages of just the size that is allowed: what is added to them here, and notices about them, may go beyond it.
+func TestLargestMessage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		h.mta.Queue.Router = h.mta.Router(&queue.RelayRouter{Addr: "192.0.2.99:25"})
+		h.mta.MaxSize = 1900
+		text := "From: alice@here.test\r\nSubject: large\r\n\r\n"
+		text += strings.Repeat("x", 1900-len(text)-2) + "\r\n"
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- h.mta.Queue.Run(ctx) }()
+		send := func(hold time.Duration, to ...string) []string {
+			e, err := smtp.NewEnvelope("alice@here.test", to...)
+			require.NoError(t, err)
+			e.Params.HoldFor = hold
+			r, err := smtp.SendMail(t.Context(), h.submitter("alice@here.test"), "192.0.2.1:587", e, smtp.StringContent(text))
+			if err != nil {
+				require.Error(t, r.Err())
+			}
+			return replies(r)
+		}
+		require.Equal(t, []string{"250"}, send(0, "bob@here.test"))
+		require.Equal(t, []string{"250"}, send(time.Hour, "bob@here.test"))
+		time.Sleep(2 * time.Hour)
+		synctest.Wait()
+		require.Len(t, h.box("bob@here.test", "INBOX"), 2)
+		require.Empty(t, h.box("alice@here.test", "INBOX"))
+		// Carol has room for the message, and not for its trace fields.
+		require.Equal(t, []string{"250", "250"}, send(0, "bob@here.test", "carol@here.test"))
+		require.Len(t, h.box("bob@here.test", "INBOX"), 3)
+		require.Len(t, h.box("alice@here.test", "INBOX"), 1)
+		text += "x\r\n"
+		require.Equal(t, []string{"552 5.3.4"}, send(0, "bob@here.test"))
+		cancel()
+		require.NoError(t, <-done)
+	})
+}
+
 // TestHoldIsForUsers refuses what strangers, and contradictions, ask for.
 func TestHoldIsForUsers(t *testing.T) {
 	t.Parallel()
