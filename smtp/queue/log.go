@@ -260,7 +260,7 @@ func (l *Log) write(id ID, m Message, prefix []byte, c smtp.Content) (*entry, er
 	}
 	e := &entry{id: id, file: r.File, size: r.Size, states: newStates(r.States)}
 	if err := l.appendMessage(e, r, text.Bytes()); err != nil {
-		if r.File != "" {
+		if r.File != "" && !errors.Is(err, seglog.ErrFailed) { // or the frame may be on the disk all the same; else the next start sweeps it
 			err = errors.Join(err, l.fs.Remove(r.File))
 		}
 		return nil, err

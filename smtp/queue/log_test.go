@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -393,6 +394,32 @@ func TestFullDiskRefuses(t *testing.T) {
 	}
 	list := all(t, l)
 	require.Len(t, list, 2)
+}
+
+// TestFailedFlushOfLargeText refuses a message when nobody knows what is on the disk. It is there after a restart, since the disk had it, and then with its text.
+func TestFailedFlushOfLargeText(t *testing.T) {
+	t.Parallel()
+	fs := &disk.Memory{}
+	l, err := openLog(fs, LogOptions{})
+	require.NoError(t, err)
+	large := strings.Repeat("0123456789abcdef", inlineSize/16+1)
+	fs.Fail(func(op, name string) error {
+		if op == "sync" && strings.HasSuffix(name, ".log") {
+			return syscall.EIO
+		}
+		return nil
+	})
+	_, err = l.Add(t.Context(), message(t, "a@x.test"), nil, smtp.StringContent(large))
+	require.ErrorIs(t, err, syscall.EIO)
+	require.Error(t, l.Close())
+	fs.Fail(nil)
+	l, err = openLog(fs, LogOptions{})
+	require.NoError(t, err)
+	defer l.Close()
+	j, _, err := l.Claim(t.Context(), time.Now(), everything)
+	require.NoError(t, err)
+	require.NotNil(t, j)
+	require.Equal(t, large, read(t, j.Content))
 }
 
 // TestFailedFlushDeliversAgain cannot record a delivery: the message is not given out again while the log is open, and after a restart it is there with its text.
