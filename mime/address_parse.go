@@ -33,6 +33,7 @@ type addressParser struct {
 	raw   bool
 	words bool // whether further encoded words may end
 	open  bool // a comment has no end: parentheses say nothing
+	quote bool // a quoted string has no end: quotes say nothing
 
 	list    AddressList
 	inGroup bool
@@ -54,7 +55,8 @@ func (p *addressParser) run() {
 			p.pos++
 			spaced = true
 			continue
-		case c == '"' && quotedEnd(p.b, p.pos+1) == len(p.b): // it has no end, and says nothing
+		case c == '"' && (p.quote || quotedEnd(p.b, p.pos+1) == len(p.b)): // it has no end, nor have those that it escapes
+			p.quote = true
 			p.pos++
 			continue
 		case c == '"':

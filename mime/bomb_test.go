@@ -62,6 +62,8 @@ func bombs() map[string]struct {
 		"parameters":               {append(text("Content-Type: text/plain"), bytes.Repeat(text("; a=b"), 50000)...), mime.DefectHeaderEnd},
 		"parameter sections":       {append(text("Content-Type: text/plain"), bytes.Repeat(text("; a*1*=b"), 30000)...), mime.DefectHeaderEnd},
 		"equals signs":             {append(text("Content-Type: text/plain; a=b"), bytes.Repeat(text(" ="), 120000)...), mime.DefectHeaderEnd},
+		"equals signs in a type":   {append(text("Content-Type: "), bytes.Repeat(text("="), 240000)...), mime.DefectHeaderEnd},
+		"escaped quotes in names":  {append(text("To: \""), bytes.Repeat(text("\\\""), 120000)...), mime.DefectHeaderEnd},
 		"words in a parameter":     {append(text("Content-Type: text/plain; a=b"), bytes.Repeat(text(" c"), 120000)...), mime.DefectHeaderEnd},
 		"subject marks":            {append(text("Subject: "), bytes.Repeat(text("[a]"), 80000)...), mime.DefectHeaderEnd},
 		"replies":                  {append(text("Subject: "), bytes.Repeat(text("[fwd:Re:"), 30000)...), mime.DefectHeaderEnd},

@@ -72,23 +72,19 @@ func splitMediaType(head []byte) (typ, sub []byte) {
 // paramHead returns what stands before the parameters, and where they start. A missing semicolon, as in
 // `multipart/mixed boundary=x`, is seen by the equals sign.
 func paramHead(v []byte) (head []byte, pos int) {
+	word, later := -1, false // where the last word starts, and whether it is not the first
 	for i := 0; i < len(v); i++ {
+		if v[i] == '=' && later {
+			return v[:word], word
+		}
+		if !isSpace(v[i]) && (i == 0 || isSpace(v[i-1])) {
+			word, later = i, word >= 0
+		}
 		switch v[i] {
 		case '(':
 			i = skipComment(v, i) - 1
 		case ';':
 			return v[:i], i + 1
-		case '=':
-			j := i
-			for j > 0 && isSpace(v[j-1]) {
-				j--
-			}
-			for j > 0 && !isSpace(v[j-1]) {
-				j--
-			}
-			if len(bytes.TrimSpace(v[:j])) > 0 {
-				return v[:j], j
-			}
 		}
 	}
 	return v, len(v)
