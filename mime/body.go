@@ -25,7 +25,7 @@ func (m *Message) Body() Body {
 	if root.IsMultipart() && !root.IsLeaf() {
 		v.walk(root, strings.TrimPrefix(root.mediaType, "multipart/"), false, true, true)
 	} else {
-		v.add(root, 0, "mixed", false, true, true)
+		v.add(root, true, "mixed", false, true, true)
 	}
 	return v.body
 }
@@ -43,25 +43,14 @@ type bodyView struct{ body Body }
 // walk is parseStructure of RFC 8621 s4.1.4 on a multipart. text and html say whether its parts go there.
 func (v *bodyView) walk(p *Part, kind string, inAlternative, text, html bool) {
 	texts, htmls := len(v.body.Text), len(v.body.HTML)
-	i := 0
-	start := ""
-	if kind == "related" {
-		start = trimAngles(p.ContentType().Params.Get("start"))
-	}
+	first := p.firstShown(kind)
 	for c := range p.Children() {
-		if start != "" { // RFC 2387 s3.2: the part that it names is what the first one else is
-			i = 1
-			if c.ContentID() == start {
-				i = 0
-			}
-		}
 		if c.IsMultipart() && !c.IsLeaf() {
 			sub := strings.TrimPrefix(c.mediaType, "multipart/")
 			v.walk(c, sub, inAlternative || sub == "alternative", text, html)
 		} else {
-			text, html = v.add(c, i, kind, inAlternative, text, html)
+			text, html = v.add(c, c == first, kind, inAlternative, text, html)
 		}
-		i++
 	}
 	if kind == "alternative" && text && html {
 		// An alternative with only one of the two is shown in both views.
@@ -74,13 +63,31 @@ func (v *bodyView) walk(p *Part, kind string, inAlternative, text, html bool) {
 	}
 }
 
-// add puts the leaf c, the i-th of a multipart of some kind, where it is seen, and returns which views go on.
-func (v *bodyView) add(c *Part, i int, kind string, inAlternative, text, html bool) (bool, bool) {
+// firstShown returns the part of a multipart that counts as its first: in a multipart/related the one that the start parameter names, if it is there
+// (RFC 2387 s3.2).
+func (p *Part) firstShown(kind string) (first *Part) {
+	start := ""
+	if kind == "related" {
+		start = trimAngles(p.ContentType().Params.Get("start"))
+	}
+	for c := range p.Children() {
+		if start != "" && c.ContentID() == start {
+			return c
+		}
+		if first == nil {
+			first = c
+		}
+	}
+	return first
+}
+
+// add puts the leaf c of a multipart of some kind where it is seen, and returns which views go on.
+func (v *bodyView) add(c *Part, first bool, kind string, inAlternative, text, html bool) (bool, bool) {
 	b := &v.body
 	media := strings.HasPrefix(c.mediaType, "image/") || strings.HasPrefix(c.mediaType, "audio/") || strings.HasPrefix(c.mediaType, "video/")
 	plain, rich := c.mediaType == "text/plain" || c.isUndivided(), c.mediaType == "text/html"
 	inline := c.disposition() != "attachment" && (plain || rich || media) &&
-		(i == 0 || kind != "related" && (media || c.Filename() == ""))
+		(first || kind != "related" && (media || c.Filename() == ""))
 	if !inline {
 		b.Attachments = append(b.Attachments, c)
 		return text, html

@@ -88,6 +88,7 @@ func TestText(t *testing.T) {
 		"empty":               {"", ""},
 		"no boundary":         {"Content-Type: multipart/mixed\n\ntext\n", "text\n"},
 		"related, start":      {"Content-Type: multipart/related; boundary=x; start=\"<2>\"\n\n--x\nContent-Type: image/png\nContent-ID: <1>\n\nP\n--x\nContent-Type: text/html\nContent-ID: <2>\n\n<p>text\n--x--\n", "text"},
+		"related, no start":   {"Content-Type: multipart/related; boundary=x; start=\"<3>\"\n\n--x\nContent-Type: text/html\nContent-ID: <1>\n\n<p>text\n--x\nContent-Type: image/png\nContent-ID: <2>\n\nP\n--x--\n", "text"},
 		"no delimiter":        {"Content-Type: multipart/alternative; boundary=x\n\nGr\u00fc\u00dfe\n", "Gr\u00fc\u00dfe\n"},
 		"no delimiter inside": {"Content-Type: multipart/mixed; boundary=x\n\n--x\nContent-Type: multipart/alternative; boundary=y\n\ntext\n--x--\n", "text"},
 		"footer below base64": {"Content-Transfer-Encoding: base64\n\naGVsbG8gd29ybGQ=\n\n____________\nlist mailing list\nlist@example.org\n", "hello world"},
