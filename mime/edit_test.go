@@ -165,3 +165,36 @@ func FuzzEdit(f *testing.F) {
 	f.Add([]byte("Content-Type: multipart/mixed; boundary=b\n\n--b\n--b\n\n--b--"), uint64(2))
 	f.Fuzz(func(t *testing.T, raw []byte, seed uint64) { checkEdits(t, raw, rand.New(rand.NewPCG(seed, 1))) })
 }
+
+// brokenFile ends in an error, and counts how many of its readers are open.
+type brokenFile struct{ open *int }
+
+func (f brokenFile) Size() int64 { return 10 }
+
+func (f brokenFile) Open() (io.ReadCloser, error) {
+	*f.open++
+	return f, nil
+}
+
+func (brokenFile) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func (f brokenFile) Close() error {
+	*f.open--
+	return nil
+}
+
+func TestReplaceByBrokenFile(t *testing.T) {
+	t.Parallel()
+	for _, raw := range []string{twoFiles, strings.ReplaceAll(twoFiles, "\r\n", "\n")} {
+		var open int
+		m := ParseBytes([]byte(raw))
+		e := m.Edit()
+		e.Replace(m.Part(1), File{Name: "x.bin", ContentType: "application/octet-stream", Content: brokenFile{&open}})
+		c, err := e.Compose()
+		if err == nil {
+			_, err = c.WriteTo(io.Discard)
+		}
+		require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+		require.Zero(t, open)
+	}
+}

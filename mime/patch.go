@@ -46,7 +46,9 @@ func (r *patch) add(b []byte) {
 // addAll adds what is new, files and all.
 func (r *patch) addAll(c *Composed) error {
 	if r.lf {
-		size, err := io.Copy(io.Discard, newLFReader(&composedReader{segments: c.segments}))
+		whole := &composedReader{segments: c.segments}
+		defer whole.Close()
+		size, err := io.Copy(io.Discard, newLFReader(whole))
 		if err != nil {
 			return err
 		}
