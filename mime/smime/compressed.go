@@ -1,6 +1,7 @@
 package smime
 
 import (
+	"compress/flate"
 	"compress/zlib"
 	"context"
 	"errors"
@@ -56,9 +57,10 @@ func (r *Receiver) decompress(ctx context.Context, o *Opened, src *mime.Spooled,
 	if err == nil {
 		src, err = mime.Spool(z, r.Limits.decrypted())
 	}
+	var corrupt flate.CorruptInputError
 	switch {
 	case err == nil:
-	case errors.Is(err, zlib.ErrHeader), errors.Is(err, zlib.ErrChecksum), errors.Is(err, zlib.ErrDictionary), errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.As(err, &corrupt), errors.Is(err, zlib.ErrHeader), errors.Is(err, zlib.ErrChecksum), errors.Is(err, zlib.ErrDictionary), errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, nil, &Error{Kind: Malformed, Err: err}
 	default:
 		return nil, nil, err

@@ -99,4 +99,15 @@ func TestCompressed(t *testing.T) {
 			require.ErrorAs(t, err, &e, "cut at %d", i)
 		}
 	})
+	t.Run("garbled", func(t *testing.T) {
+		head, body, _ := strings.Cut(string(compressed(t, header, strings.Repeat(entity, 20))), "\r\n\r\n")
+		der, err := base64.StdEncoding.DecodeString(strings.TrimSpace(body))
+		require.NoError(t, err)
+		for i := len(der) - 40; i < len(der); i++ {
+			garbled := bytes.Clone(der)
+			garbled[i] ^= 0xff
+			_, err := r.Decompress(t.Context(), content(head+"\r\n\r\n"+base64.StdEncoding.EncodeToString(garbled)+"\r\n"))
+			require.ErrorIs(t, err, smime.Malformed, "octet %d", i)
+		}
+	})
 }
