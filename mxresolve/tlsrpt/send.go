@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -241,9 +242,25 @@ func newPublicClient() *http.Client {
 	}
 }
 
+// notPublic is what netip does not tell apart from the addresses of the internet (RFC 6890, RFC 8215).
+var notPublic = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("100.64.0.0/10"),
+	netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"),
+	netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b:1::/48"),
+}
+
+var nat64 = netip.MustParsePrefix("64:ff9b::/96") // RFC 6052 s2.1
+
 func publicOnly(_, address string, _ syscall.RawConn) error {
 	ap, err := netip.ParseAddrPort(address)
-	if ip := ap.Addr().Unmap(); err != nil || !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.Is4() && ip.As4()[0] == 0 {
+	ip := ap.Addr().Unmap().WithZone("")
+	if b := ip.As16(); nat64.Contains(ip) {
+		ip = netip.AddrFrom4([4]byte(b[12:]))
+	}
+	if err != nil || !ip.IsGlobalUnicast() || ip.IsPrivate() || slices.ContainsFunc(notPublic, func(p netip.Prefix) bool { return p.Contains(ip) }) {
 		return fmt.Errorf("tlsrpt: %s is not a public address", address)
 	}
 	return nil

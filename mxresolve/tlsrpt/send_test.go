@@ -233,7 +233,8 @@ func TestReporterIsCanceled(t *testing.T) {
 // TestReporterKeepsToPublicAddresses posts to where a stranger's record points: into this host.
 func TestReporterKeepsToPublicAddresses(t *testing.T) {
 	t.Parallel()
-	for _, host := range []string{"127.0.0.1", "[::1]", "10.0.0.1", "169.254.169.254", "[::ffff:127.0.0.1]", "0.0.0.0", "192.168.1.1", "[fd00::1]", "localhost"} {
+	for _, host := range []string{"127.0.0.1", "[::1]", "10.0.0.1", "169.254.169.254", "[::ffff:127.0.0.1]", "0.0.0.0", "192.168.1.1", "[fd00::1]", "localhost",
+		"100.100.100.200", "192.0.0.8", "198.18.0.1", "240.0.0.1", "[64:ff9b::10.0.0.1]", "[64:ff9b:1::1]", "[64:ff9b:1::1%25lo]"} {
 		c := new(tlsrpt.Collector)
 		c.Add(tlsrpt.Outcome{At: time.Now().Add(-day), Policy: tlsrpt.Policy{Type: tlsrpt.NoPolicy, Domain: "a.example"}})
 		o := newOffice(c, map[string]string{"a.example": "v=TLSRPTv1; rua=https://" + host + "/x"})
