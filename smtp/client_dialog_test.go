@@ -295,6 +295,15 @@ var plainDialogs = []dialog{
 	{name: "REQUIRETLS, not offered", to: []string{"bob@b.test"}, script: hello("REQUIRETLS"), // without TLS it means nothing
 		envel: func(e *smtp.Envelope) { e.Params.RequireTLS = true },
 		want:  "bob MAIL: the server does not offer REQUIRETLS over TLS [5.7.30]; MAIL: the server does not offer REQUIRETLS over TLS [5.7.30]"},
+	{name: "REQUIRETLS of a notification, not offered", to: []string{"bob@b.test"}, script: hello() + `
+		C: MAIL FROM:<>
+		S: 250 ok
+		C: RCPT TO:<bob@b.test>
+		S: 250 ok
+		C: DATA
+		S: 354 go on` + bodyLines + `S: 250 ok`, want: "bob ok 250; nil",
+		envel: func(e *smtp.Envelope) { e.From, e.Params.RequireTLS = smtp.ReversePath{}, true },
+		check: func(t *testing.T, r *smtp.Result, err error) { require.Equal(t, []string{"REQUIRETLS"}, r.Dropped) }},
 	{name: "an address with a command in it", to: []string{"bob@b.test", "carol@b.test"}, script: hello() + `
 		C: MAIL FROM:<alice@a.test>
 		S: 250 ok

@@ -32,7 +32,7 @@ type clientTransaction struct {
 func (t *clientTransaction) begin(ctx context.Context, from ReversePath, params MailParams) error {
 	c := t.c
 	defer c.watch(ctx)()
-	if _, err := c.offered(&params); err != nil {
+	if _, err := c.offered(from, &params); err != nil {
 		return err
 	}
 	if err := c.fits(&params); err != nil {

@@ -15,7 +15,7 @@ func local(enhanced EnhancedCode, command string, cause error) *Error {
 
 // offered fits the parameters of MAIL to what the server offers. What only asks for a service that nothing depends on is left out and named in dropped;
 // what would change the meaning of the message if it were left out is an error.
-func (c *Conn) offered(p *MailParams) (dropped []string, err error) {
+func (c *Conn) offered(from ReversePath, p *MailParams) (dropped []string, err error) {
 	drop := func(keyword, extension string, given bool, clear func()) {
 		if given && !c.has(extension) {
 			clear()
@@ -34,7 +34,10 @@ func (c *Conn) offered(p *MailParams) (dropped []string, err error) {
 		return dropped, local(EnhancedCode{5, 3, 3}, "MAIL", ErrNoFutureRelease)
 	}
 	if p.RequireTLS && (!c.has("REQUIRETLS") || !c.tls.Verified) { // RFC 8689 s4.2.1
-		return dropped, local(EnhancedCode{5, 7, 30}, "MAIL", ErrNoRequireTLS)
+		if !from.IsNull() {
+			return dropped, local(EnhancedCode{5, 7, 30}, "MAIL", ErrNoRequireTLS)
+		}
+		p.RequireTLS, dropped = false, append(dropped, "REQUIRETLS") // RFC 8689 s5: a notification is not lost for it
 	}
 	if limit := c.caps.Size(); limit > 0 && p.Size > limit { // RFC 1870 s6.2
 		return dropped, local(EnhancedCode{5, 3, 4}, "MAIL", ErrMessageTooBig)
@@ -98,7 +101,7 @@ func (c *Conn) prepare(e *Envelope, content Content, res *Result) (*source, Mail
 		p.Size = size
 	}
 	var err error
-	if res.Dropped, err = c.offered(&p); err != nil {
+	if res.Dropped, err = c.offered(e.From, &p); err != nil {
 		return nil, p, err
 	}
 	src, err := openSource(content)

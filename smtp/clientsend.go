@@ -17,7 +17,8 @@ import (
 // One that is [ErrMaybeDelivered] came when the server had all of the message: another attempt may deliver it twice.
 //
 // A parameter of the envelope that the server does not offer is left out where nothing depends on it (RET, ENVID, NOTIFY, ORCPT,
-// MT-PRIORITY, BY with notification, RRVS, AUTH), which [Result] tells. REQUIRETLS, HOLDFOR, HOLDUNTIL and BY with return are errors then.
+// MT-PRIORITY, BY with notification, RRVS, AUTH), which [Result] tells. REQUIRETLS, HOLDFOR, HOLDUNTIL and BY with return are errors then, but for REQUIRETLS of a message from the null
+// reverse-path (RFC 8689 s5).
 func (c *Conn) Send(ctx context.Context, e *Envelope, content Content) (*Result, error) {
 	res := failed(e, nil)
 	res.TLS = c.tls
