@@ -66,6 +66,29 @@ func TestQuota(t *testing.T) {
 	})
 }
 
+// TestNoticeOfRequireTLS tells of a message with REQUIRETLS no more than its header (RFC 8689 s5).
+func TestNoticeOfRequireTLS(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		h := newHouse(t)
+		s, err := h.mta.Connect(t.Context(), nil)
+		require.NoError(t, err)
+		e, err := smtp.NewEnvelope("alice@here.test", "bob@here.test", "carol@here.test")
+		require.NoError(t, err)
+		tr, err := s.Begin(t.Context(), &smtp.Peer{}, e.From, smtp.MailParams{RequireTLS: true, Return: smtp.ReturnFull})
+		require.NoError(t, err)
+		for _, to := range e.To {
+			require.NoError(t, tr.Rcpt(t.Context(), to.Path, to.Params))
+		}
+		_, err = tr.Data(t.Context(), strings.NewReader("Subject: private\r\n\r\n"+strings.Repeat("xxxxxxxx\r\n", 199)))
+		require.NoError(t, err)
+		dsn := h.box("alice@here.test", "INBOX")
+		require.Len(t, dsn, 1)
+		require.Contains(t, dsn[0], "Subject: private\r\n")
+		require.NotContains(t, dsn[0], "xxxx")
+	})
+}
+
 // TestNoQueue: without one, users are told that their mail does not leave.
 func TestNoQueue(t *testing.T) {
 	t.Parallel()

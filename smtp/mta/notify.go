@@ -59,11 +59,11 @@ func (l *letter) sendNotice(ctx context.Context, about []report.DSNRecipient, fa
 		From: mime.Addr("Mail Delivery System", "mailer-daemon@"+l.m.hostname()), To: mime.Addr("", from.String()),
 		EnvelopeID: l.envelope.Params.EnvelopeID, ReportingMTA: l.m.hostname(), Arrived: time.Now(), Recipients: about,
 		Original: l.spool, UTF8: l.envelope.Params.UTF8, OriginalUTF8: l.envelope.Params.UTF8,
-		HeadersOnly: l.envelope.Params.Return == smtp.ReturnHeaders || !failed,
+		HeadersOnly: l.envelope.Params.Return == smtp.ReturnHeaders || !failed || l.envelope.Params.RequireTLS, // RFC 8689 s5
 	}.Compose()
 	if err != nil {
 		return err
 	}
 	to := smtp.Recipient{Path: smtp.ForwardPath{Mailbox: from}, Params: smtp.RcptParams{Notify: smtp.NotifyNever}}
-	return l.m.Return(ctx, &smtp.Envelope{To: []smtp.Recipient{to}, Params: smtp.MailParams{UTF8: l.envelope.Params.UTF8}}, composed)
+	return l.m.Return(ctx, &smtp.Envelope{To: []smtp.Recipient{to}, Params: smtp.MailParams{UTF8: l.envelope.Params.UTF8, RequireTLS: l.envelope.Params.RequireTLS}}, composed)
 }

@@ -132,7 +132,7 @@ func (q *Queue) try(ctx context.Context, j *Job, host Host, addr string, left []
 			// Who may have the message is asked again later; another host would deliver it twice.
 			decided = r.Err == nil || r.Reply.Code != 0 && r.Reply.Code != 421 || errors.Is(r.Err, smtp.ErrMaybeDelivered)
 		}
-		if !decided && (!reached || !permanent(o.err)) {
+		if !decided && (!reached || !permanent(o.err) || errors.Is(o.err, smtp.ErrNoRequireTLS)) { // RFC 8689 s4.2.1: each host is asked
 			again = append(again, n)
 			if prior := outcomes[n].err; prior != errUntried && permanent(o.err) && !permanent(prior) {
 				continue // another host may do it later

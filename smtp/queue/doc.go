@@ -64,5 +64,6 @@
 //	RFC 2852                DELIVERBY                                     done
 //	RFC 4865                FUTURERELEASE                                 done
 //	RFC 6710                MT-PRIORITY                                   partly: handed on; the order of delivery is that of the times
+//	RFC 8689                REQUIRETLS                                    done, without the header field TLS-Required
 //	RFC 8460                TLS reports                                   what they tell, by MXRouter.TLSOutcome
 package queue

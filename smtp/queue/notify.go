@@ -103,18 +103,17 @@ const maxReturned = 256 << 10
 
 func (q *Queue) sendNotice(ctx context.Context, j *Job, about []report.DSNRecipient) error {
 	m := j.Message.Envelope
-	to := smtp.ForwardPath{Mailbox: m.From.Mailbox}
 	dsn := report.DSN{
 		From: mime.Addr("Mail Delivery System", "mailer-daemon@"+q.Hostname), To: mime.Addr("", m.From.Mailbox.String()),
 		EnvelopeID: m.Params.EnvelopeID, ReportingMTA: q.Hostname, Arrived: j.Message.Queued,
 		Recipients: about, Original: j.Content, UTF8: m.Params.UTF8, OriginalUTF8: m.Params.UTF8,
-		HeadersOnly: m.Params.Return == smtp.ReturnHeaders || !anyFailed(about) || m.Params.Return == "" && j.Content.Size() > maxReturned, // RFC 3461 s4.3, s6.2
+		HeadersOnly: m.Params.Return == smtp.ReturnHeaders || !anyFailed(about) || m.Params.Return == "" && j.Content.Size() > maxReturned || m.Params.RequireTLS, // RFC 3461 s4.3, s6.2, RFC 8689 s5
 	}
-	composed, err := q.compose(ctx, to, &dsn)
+	composed, err := q.compose(ctx, j, &dsn)
 	if err != nil && ctx.Err() == nil {
 		dsn.Original = nil // a text that cannot be read any more must not keep the sender from knowing
 		var again error
-		if composed, again = q.compose(ctx, to, &dsn); again != nil {
+		if composed, again = q.compose(ctx, j, &dsn); again != nil {
 			return errors.Join(err, again)
 		}
 	} else if err != nil {
@@ -126,13 +125,15 @@ func (q *Queue) sendNotice(ctx context.Context, j *Job, about []report.DSNRecipi
 	return nil
 }
 
-// compose makes a notification and hands it over.
-func (q *Queue) compose(ctx context.Context, to smtp.ForwardPath, dsn *report.DSN) (*mime.Composed, error) {
+// compose makes a notification and hands it over. It is protected as its message is (RFC 8689 s5).
+func (q *Queue) compose(ctx context.Context, j *Job, dsn *report.DSN) (*mime.Composed, error) {
 	composed, err := dsn.Compose()
 	if err != nil {
 		return nil, fmt.Errorf("compose a notification: %w", err)
 	}
-	e := &smtp.Envelope{To: []smtp.Recipient{{Path: to, Params: smtp.RcptParams{Notify: smtp.NotifyNever}}}, Params: smtp.MailParams{UTF8: dsn.UTF8, Size: composed.Size()}}
+	m := j.Message.Envelope
+	to := smtp.Recipient{Path: smtp.ForwardPath{Mailbox: m.From.Mailbox}, Params: smtp.RcptParams{Notify: smtp.NotifyNever}}
+	e := &smtp.Envelope{To: []smtp.Recipient{to}, Params: smtp.MailParams{UTF8: dsn.UTF8, RequireTLS: m.Params.RequireTLS, Size: composed.Size()}}
 	return composed, q.Return(ctx, e, composed)
 }
 
