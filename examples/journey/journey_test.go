@@ -168,6 +168,7 @@ func TestRefusedMessage(t *testing.T) {
 		strings.Repeat("Received: from a by b; Sat, 21 Nov 2026 12:00:00 +0000\n", 60) + "\nhello\n": "554 5.4.6",
 		"From: alice@sender.test\nX: " + strings.Repeat("x", 2<<20) + "\n\nhello\n":                  "552 5.3.4",
 		"Subject: long\n\n" + strings.Repeat("\n", 17<<20):                                           "larger than 32 MiB",
+		"From alice\r\n\r\n" + strings.Repeat("x", 33<<20):                                           "larger than 32 MiB",
 	} {
 		file := filepath.Join(t.TempDir(), "own.eml")
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))

@@ -89,12 +89,13 @@ func readMessage(ctx context.Context, name string) ([]byte, error) {
 		return nil, err
 	}
 	b = withCRLF(b)
+	if len(b) > maxMessage {
+		return nil, fmt.Errorf("%s is larger than %d MiB", name, maxMessage>>20)
+	}
 	if bytes.HasPrefix(b, []byte("From ")) { // the line that separates messages in an mbox file; it is no part of any
 		_, b, _ = bytes.Cut(b, []byte("\r\n"))
 	}
 	switch {
-	case len(b) > maxMessage:
-		return nil, fmt.Errorf("%s is larger than %d MiB", name, maxMessage>>20)
 	case len(bytes.TrimSpace(b)) == 0:
 		return nil, fmt.Errorf("%s is empty", name)
 	case bytes.IndexByte(b, 0) >= 0:
