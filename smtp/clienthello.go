@@ -43,7 +43,7 @@ func (c *Conn) open(ctx context.Context, why string) error {
 	c.tls.Required = required
 	if c.d.ImplicitTLS {
 		if cfg == nil {
-			return &Error{Enhanced: EnhancedCode{5, 3, 5}, Command: "TLS", Text: "ImplicitTLS with a policy of no TLS", Err: ErrTLSRequired}
+			return &Error{Enhanced: misconfigured, Command: "TLS", Text: "ImplicitTLS with a policy of no TLS", Err: ErrTLSRequired}
 		}
 		c.tls.Implicit, c.tls.Reason = true, "implicit TLS"
 		if err := c.handshake(ctx, cfg); err != nil {

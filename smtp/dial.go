@@ -125,13 +125,16 @@ func (d *Dialer) NewConn(ctx context.Context, nc net.Conn, host string) (*Conn, 
 	return c, err
 }
 
+// misconfigured is the code of a Dialer that cannot work (RFC 3463 X.3.5). Temporary: somebody will mend it, and a queue need not return all mail until then.
+var misconfigured = EnhancedCode{4, 3, 5}
+
 // connect makes the transport connection.
 func (d *Dialer) connect(ctx context.Context, addr string) (nc net.Conn, host string, err error) {
 	network, host := "tcp", addr
 	if strings.HasPrefix(addr, "/") {
 		network, host = "unix", "localhost"
 	} else if host, _, err = net.SplitHostPort(addr); err != nil {
-		return nil, "", &Error{Enhanced: EnhancedCode{5, 3, 5}, Command: "connect to " + addr, Err: err}
+		return nil, "", &Error{Enhanced: misconfigured, Command: "connect to " + addr, Err: err}
 	}
 	if t := d.Timeouts.withDefaults().Connect; t > 0 {
 		var cancel context.CancelFunc
@@ -164,12 +167,12 @@ func (d *Dialer) hostname() (string, error) {
 	if !isASCII(name) { // RFC 6531 s3.7.1: before the server has offered SMTPUTF8 there are A-labels only
 		ascii, err := idna.Lookup.ToASCII(name)
 		if err != nil || !utf8.ValidString(name) || !validDomain(ascii) {
-			return "", &Error{Enhanced: EnhancedCode{5, 3, 5}, Command: "EHLO", Text: "the Hostname of the Dialer is no domain", Err: badAddress(err)}
+			return "", &Error{Enhanced: misconfigured, Command: "EHLO", Text: "the Hostname of the Dialer is no domain", Err: err}
 		}
 		name = ascii
 	}
 	if len(name) > 255 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }) {
-		return "", &Error{Enhanced: EnhancedCode{5, 3, 5}, Command: "EHLO", Text: "the Hostname of the Dialer is no domain", Err: ErrBadAddress}
+		return "", &Error{Enhanced: misconfigured, Command: "EHLO", Text: "the Hostname of the Dialer is no domain"}
 	}
 	return name, nil
 }

@@ -127,7 +127,8 @@
 //	ErrNoFutureRelease, ErrNoXClient
 //	ErrBadAddress                       no         correct the address
 //
-// What is not in the table is an error of the system, such as a *net.OpError or *net.DNSError from dialing, which is temporary.
+// What is not in the table is an error of the system, such as a *net.OpError or *net.DNSError from dialing, or, with the Enhanced code 4.3.5, a Dialer that cannot
+// work, such as one whose Hostname is no domain. All of them are temporary.
 //
 // # Addresses
 //
