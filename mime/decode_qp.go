@@ -55,9 +55,13 @@ func (d *qpDecoder) next() (piece []byte, whole bool) {
 	if end := bytes.LastIndexByte(b, '\n'); end >= 0 || len(b) < len(d.in) {
 		return b[:end+1], true
 	}
-	// A line longer than the buffer. An escape that may go on stays behind.
-	if i := bytes.LastIndexByte(b[len(b)-3:], '='); i >= 0 {
-		b = b[:len(b)-3+i]
+	// A line longer than the buffer. White space that may end it stays behind, and so does an escape that may go on, unless that is all there is.
+	n := len(bytes.TrimRight(b, " \t\r"))
+	if i := bytes.LastIndexByte(b[max(0, n-2):n], '='); i >= 0 {
+		n = max(0, n-2) + i
+	}
+	if n > 0 {
+		b = b[:n]
 	}
 	return b, false
 }

@@ -82,6 +82,29 @@ func TestDecodeQuotedPrintable(t *testing.T) {
 	}
 }
 
+// TestDecodeLongLines decodes lines whose end lies around the end of the decoder's buffer: it must not matter where that is.
+func TestDecodeLongLines(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"=   \nb":     "b",
+		"= \t\r\nb":   "b",
+		"=\r\nb":      "b",
+		"   \r\nb":    "\r\nb",
+		" \t\nb":      "\nb",
+		"   ":         "",
+		"=C3=BC \r\n": "ü\r\n",
+		"=4\nb":       "=4\nb",
+		"=  x\nb":     "=  x\nb",
+		" \r \nb":     " \r\nb",
+	} {
+		for n := 4070; n < 4110; n++ {
+			line := strings.Repeat("a", n)
+			got := decodeAll(t, mime.EncodingQuotedPrintable, line+in)
+			require.True(t, line+want == got, "%q behind %d octets: %q", in, n, strings.TrimPrefix(got, line))
+		}
+	}
+}
+
 func TestDecodeBase64(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
