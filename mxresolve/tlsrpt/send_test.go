@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -233,8 +234,14 @@ func TestReporterIsCanceled(t *testing.T) {
 // TestReporterKeepsToPublicAddresses posts to where a stranger's record points: into this host.
 func TestReporterKeepsToPublicAddresses(t *testing.T) {
 	t.Parallel()
-	for _, host := range []string{"127.0.0.1", "[::1]", "10.0.0.1", "169.254.169.254", "[::ffff:127.0.0.1]", "0.0.0.0", "192.168.1.1", "[fd00::1]", "localhost",
-		"100.100.100.200", "192.0.0.8", "198.18.0.1", "240.0.0.1", "[64:ff9b::10.0.0.1]", "[64:ff9b:1::1]", "[64:ff9b:1::1%25lo]"} {
+	// Others than those of this host are asked of the rule alone: were it wrong, the test would connect to them.
+	for _, ip := range []string{"10.0.0.1", "169.254.169.254", "192.168.1.1", "fd00::1", "fe80::1%lo", "100.100.100.200", "192.0.0.8", "198.18.0.1", "240.0.0.1", "64:ff9b::10.0.0.1", "64:ff9b:1::1", "64:ff9b:1::1%lo"} {
+		require.ErrorContains(t, tlsrpt.PublicOnly("tcp", net.JoinHostPort(ip, "443"), nil), "not a public address", ip)
+	}
+	for _, ip := range []string{"192.0.2.1", "2001:db8::1", "64:ff9b::192.0.2.1"} {
+		require.NoError(t, tlsrpt.PublicOnly("tcp", net.JoinHostPort(ip, "443"), nil), ip)
+	}
+	for _, host := range []string{"127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "0.0.0.0", "localhost"} {
 		c := new(tlsrpt.Collector)
 		c.Add(tlsrpt.Outcome{At: time.Now().Add(-day), Policy: tlsrpt.Policy{Type: tlsrpt.NoPolicy, Domain: "a.example"}})
 		o := newOffice(c, map[string]string{"a.example": "v=TLSRPTv1; rua=https://" + host + "/x"})
