@@ -127,6 +127,7 @@ func TestUnstructured(t *testing.T) {
 		{"Gr\u00fc\u00dfe aus K\u00f6ln am Rhein", "Subject: =?utf-8?b?R3LDvMOfZQ==?= aus =?utf-8?b?S8O2bG4=?= am Rhein\r\n"},
 		{"caf\u00e9 at noon", "Subject: =?utf-8?b?Y2Fmw6k=?= at noon\r\n"},
 		{"a =?b", "Subject: a =?utf-8?b?PT9i?=\r\n"},
+		{"a?=?b", "Subject: =?utf-8?b?YT89P2I=?=\r\n"},
 		{"two  spaces", "Subject: two  spaces\r\n"},
 		{"a \u00e9  \u00e9", "Subject: a =?utf-8?b?w6kgIMOp?=\r\n"},
 	} {
@@ -138,7 +139,7 @@ func TestUnstructured(t *testing.T) {
 
 func FuzzUnstructured(f *testing.F) {
 	for _, s := range []string{"plain", strings.Repeat("word ", 40), strings.Repeat("\u65e5\u672c", 60), strings.Repeat("x", 3000),
-		"a" + strings.Repeat(" ", 2000) + "b", "=?utf-8?q?x?=", "\u00fc   b \u00fc  c", "\xff\xfe", strings.Repeat("\U0001F600", 50)} {
+		"a" + strings.Repeat(" ", 2000) + "b", "=?utf-8?q?x?=", "?=?u8-?q?x?=", "\u00fc   b \u00fc  c", "\xff\xfe", strings.Repeat("\U0001F600", 50)} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -76,8 +76,8 @@ func useQ(s string) bool { return qSize(s) <= base64.StdEncoding.EncodedLen(len(
 
 // needsEncodedWord says whether a space-separated token cannot stand as it is in unstructured text or a phrase.
 func needsEncodedWord(token string, utf8Allowed bool) bool {
-	if strings.HasPrefix(token, "=?") || len(token) > longestRawToken {
-		return true // RFC 2047 s5: or it would be read as an encoded word
+	if strings.Contains(token, "=?") || len(token) > longestRawToken {
+		return true // or many, ours among them, would read an encoded word there, although RFC 2047 s5 wants one to stand alone
 	}
 	for i := range len(token) {
 		if c := token[i]; c < ' ' || c == 0x7f || c >= utf8.RuneSelf && !utf8Allowed {
