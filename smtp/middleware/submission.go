@@ -69,8 +69,13 @@ func (t submitted) Data(ctx context.Context, message io.Reader) (smtp.Receipt, e
 // readHeader reads up to the first empty line, and what came along with it.
 func readHeader(message io.Reader, most int) ([]byte, error) {
 	b := make([]byte, 0, 4<<10)
+	seen := 0 // where no empty line begins before: a client that drips must not have it looked for from the start each time
 	for {
-		end := bytes.Index(b, []byte("\r\n\r\n"))
+		end := bytes.Index(b[seen:], []byte("\r\n\r\n"))
+		if end >= 0 {
+			end += seen
+		}
+		seen = max(0, len(b)-3)
 		switch {
 		case end > most, end < 0 && len(b) > most:
 			return nil, refuse(5, 6, 0, "the header is too long")
